@@ -1,0 +1,1 @@
+"""What people are called: from a city's dialect to the shared schema, held to scopes, released to one service."""

@@ -1,0 +1,1 @@
+"""Durable state: SQLAlchemy tables and their migrations."""

@@ -1,0 +1,71 @@
+"""What happens next in a login: the four steps that ``decide`` returns and ``web/journey.py`` turns into effects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from broker.attributes.trace import Trace
+from broker.errors import Fault
+from broker.federation.model import IdentityProviderId, OrganisationId, ServiceId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChooseOrganisation:
+    """Show the page. ``organisations`` may reach the service, in no order; ``hint_ignored``: a hint named none of them."""
+
+    service: ServiceId
+    organisations: tuple[OrganisationId, ...]
+    hint_ignored: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendToIdp:
+    """Send the browser to this city. The rest is what the service asked of the login, passed on."""
+
+    idp: IdentityProviderId
+    organisation: OrganisationId
+    force_authn: bool = False
+    passive: bool = False
+    max_age: timedelta | None = None
+    requested_contexts: tuple[str, ...] = ()
+    login_hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """What one service gets of one person: canonical names and values. Identifiers are among them as far as registered.
+
+    ``subject_id`` and ``pairwise_id`` are always computed; an edge uses one of them as NameID or ``sub``.
+    """
+
+    subject_id: str
+    pairwise_id: str
+    attributes: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The service gets this person. ``authn_context`` is what the service is told (AuthnContextClassRef or acr)."""
+
+    service: ServiceId
+    organisation: OrganisationId
+    idp: IdentityProviderId
+    release: Release
+    authn_instant: datetime
+    authn_context: str
+    authn_methods: tuple[str, ...]
+    authenticating_authority: str
+    trace: Trace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refuse:
+    """The service does not get this person, for this reason."""
+
+    fault: Fault
+    trace: Trace = ()
+
+
+Step = ChooseOrganisation | SendToIdp | Answer | Refuse
