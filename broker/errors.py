@@ -105,6 +105,7 @@ class MalformedMessage(UserFault):
 
     code = "malformed_message"
     message_key = "not_understood"
+    oauth_error = "invalid_request"
 
 
 class PageNotFound(UserFault):
@@ -158,6 +159,15 @@ class HomeAnswerInvalid(HomeIdpFault):
 
     code = "home_answer_invalid"
     saml_status = (RESPONDER, SAML_STATUS + "AuthnFailed")
+
+
+class HomeLoginTooOld(HomeIdpFault):
+    """The service asked for a new or recent login at home, and the city's answer does not prove one."""
+
+    code = "home_login_too_old"
+    message_key = "home_answer_wrong"
+    saml_status = (RESPONDER, SAML_STATUS + "AuthnFailed")
+    oauth_error = "login_required"
 
 
 class HomeRefused(HomeIdpFault):
@@ -264,3 +274,14 @@ class Unexpected(BrokerFault):
 
     code = "unexpected"
     message_key = "unexpected"
+
+
+def fault_class(code: str) -> type[Fault]:
+    """The class that has this code, of every package that is loaded. Raises: KeyError."""
+    waiting: list[type[Fault]] = [Fault]
+    while waiting:
+        found = waiting.pop()
+        if getattr(found, "code", None) == code:
+            return found
+        waiting.extend(found.__subclasses__())
+    raise KeyError(code)

@@ -48,6 +48,11 @@ class Settings(BaseSettings):
     trusted_proxies: str = Field(
         "", description="Addresses or networks, comma-separated, whose X-Forwarded-For is believed."
     )
+    allowed_networks: str = Field(
+        "",
+        description="Private networks, comma-separated, in which a city's login service may be asked; else only public "
+        "addresses are.",
+    )
     federation_name: str = Field("Kuntasilta", description="The name shown on pages.")
     clock_skew_seconds: int = Field(60, ge=0, le=300, description="How far a partner's clock may be off.")
     upstream_timeout_seconds: float = Field(
@@ -57,6 +62,9 @@ class Settings(BaseSettings):
         description="The longest wait for a city's answer to a call of ours; the person is told within 10 s.",
     )
     drain_seconds: float = Field(10, ge=0, le=300, description="How long a stopping worker lets requests finish.")
+    notice_seconds: float = Field(
+        2, ge=0, le=60, description="How long a stopping worker says 'not ready' before it takes no more connections."
+    )
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error.")
     metrics_listen: str = Field("", description="Address and port of /metrics alone; by default it is on the main one.")
 
@@ -91,9 +99,9 @@ class Settings(BaseSettings):
                 raise ValueError("must be address:port, for example 127.0.0.1:8080")
         return value
 
-    @field_validator("trusted_proxies")
+    @field_validator("trusted_proxies", "allowed_networks")
     @classmethod
-    def _trusted_proxies(cls, value: str) -> str:
+    def _networks(cls, value: str) -> str:
         for each in _split(value):
             ip_network(each)
         return value
@@ -124,13 +132,16 @@ class Settings(BaseSettings):
         return tuple(ip_network(each) for each in _split(self.trusted_proxies))
 
     @property
+    def allowed(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        return tuple(ip_network(each) for each in _split(self.allowed_networks))
+
+    @property
     def clock_skew(self) -> timedelta:
         return timedelta(seconds=self.clock_skew_seconds)
 
     @property
     def listen_address(self) -> tuple[str, int]:
-        host, _, port = self.listen.rpartition(":")
-        return host.strip("[]"), int(port)
+        return address_of(self.listen)
 
 
 def load(environment: Mapping[str, str] | None = None, file: Path | None = None) -> Settings:
@@ -151,6 +162,12 @@ def load(environment: Mapping[str, str] | None = None, file: Path | None = None)
         return Settings(**values)
     except ValidationError as error:
         raise SettingsError("\n".join(_complaint(each) for each in error.errors())) from error
+
+
+def address_of(listen: str) -> tuple[str, int]:
+    """``127.0.0.1:8080`` or ``[::]:8080``, checked already, as host and port."""
+    host, _, port = listen.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def is_loopback(host: str) -> bool:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -47,6 +47,10 @@ class KeyUse(StrEnum):
     OIDC_SIGNING = "oidc-signing"
     SUBJECT_IDENTIFIERS = "subject-identifiers"
     SEALING = "sealing"
+
+
+ROLLING = (KeyUse.SAML_SIGNING, KeyUse.SAML_ENCRYPTION, KeyUse.METADATA_SIGNING, KeyUse.OIDC_SIGNING)
+"""The uses whose keys roll over; the secrets behind identifiers never do."""
 
 
 class KeyState(StrEnum):
@@ -99,51 +103,80 @@ class KeyRing:
 def create(folder: Path, *, common_name: str, now: datetime, rsa_bits: int = 2048) -> list[Path]:
     """Makes every key that is missing, and only those; returns the files made. ``common_name``: the broker's host name."""
     made: list[Path] = []
-    for use in (KeyUse.SAML_SIGNING, KeyUse.SAML_ENCRYPTION, KeyUse.METADATA_SIGNING):
-        path = folder / use / "active.key.pem"
-        if not path.exists():
-            private = rsa.generate_private_key(public_exponent=65537, key_size=rsa_bits)
-            certificate = _self_signed(private, f"{common_name} {use}", now)
-            made += [_write(path, _pem(private)), _write(path.with_name("active.crt.pem"), certificate)]
-    for name, private_key in _oidc_keys_missing(folder / KeyUse.OIDC_SIGNING, rsa_bits):
-        made.append(_write(folder / KeyUse.OIDC_SIGNING / name, _pem(private_key)))
-    for use, name in (
-        (KeyUse.SUBJECT_IDENTIFIERS, "subject.key"),
-        (KeyUse.SUBJECT_IDENTIFIERS, "pairwise.key"),
-        (KeyUse.SEALING, "active.key"),
-    ):
-        path = folder / use / name
+    for use in ROLLING:
+        made += _make(folder / use, KeyState.ACTIVE, f"{common_name} {use}", now, rsa_bits)
+    for path in _secret_files(folder):
         if not path.exists():
             made.append(_write(path, secrets.token_hex(32).encode() + b"\n"))
     return made
 
 
+def create_next(folder: Path, use: KeyUse, *, common_name: str, now: datetime, rsa_bits: int = 2048) -> list[Path]:
+    """Makes the next key of ``use``, to be published beside the active one. Raises: KeyRingError, if there is one."""
+    made = _make(folder / use, KeyState.NEXT, f"{common_name} {use}", now, rsa_bits)
+    if not made:
+        raise KeyRingError(f"{folder / use}: a next key is there already; `broker keys rotate {use}` takes it into use")
+    return made
+
+
+def rotate(folder: Path, use: KeyUse) -> list[tuple[Path, Path]]:
+    """next → active → previous; the former previous key is removed. Returns each file's name before and after.
+
+    Raises: KeyRingError, if there is no next key.
+    """
+    files = sorted((folder / use).glob(f"{KeyState.NEXT}.*.pem"))
+    if not files:
+        raise KeyRingError(f"{folder / use}: no next key; make it with `broker keys create --next {use}`")
+    moved: list[tuple[Path, Path]] = []
+    for state, becomes in ((KeyState.ACTIVE, KeyState.PREVIOUS), (KeyState.NEXT, KeyState.ACTIVE)):
+        for path in sorted((folder / use).glob(f"{state}.*.pem")):
+            target = path.with_name(path.name.replace(state, becomes, 1))
+            path.replace(target)
+            moved.append((path, target))
+    return moved
+
+
+def kind_of(key: Key) -> str:
+    """``RSA 2048`` or ``EC secp256r1``."""
+    if isinstance(key.private, rsa.RSAPrivateKey):
+        return f"RSA {key.private.key_size}"
+    return f"EC {key.private.curve.name}"
+
+
+def valid_until(key: Key) -> datetime | None:
+    """When the certificate ends; None for a key without one."""
+    return x509.load_pem_x509_certificate(key.certificate).not_valid_after_utc if key.certificate else None
+
+
 def load(folder: Path) -> KeyRing:
     """Reads every key. Raises: KeyRingError, naming the file and what to do."""
-    keys = {
-        use: tuple(_load_use(folder, use))
-        for use in (KeyUse.SAML_SIGNING, KeyUse.SAML_ENCRYPTION, KeyUse.METADATA_SIGNING, KeyUse.OIDC_SIGNING)
-    }
-    identifiers = folder / KeyUse.SUBJECT_IDENTIFIERS
-    ring = KeyRing(
-        keys=keys,
-        subject=SubjectKeys(
-            subject=_secret(identifiers / "subject.key"), pairwise=_secret(identifiers / "pairwise.key")
-        ),
-        sealing=_secret(folder / KeyUse.SEALING / "active.key"),
-    )
-    for use in (KeyUse.SAML_SIGNING, KeyUse.SAML_ENCRYPTION, KeyUse.METADATA_SIGNING, KeyUse.OIDC_SIGNING):
+    keys = {use: tuple(_load_use(folder, use)) for use in ROLLING}
+    subject, pairwise, sealing = (_secret(path) for path in _secret_files(folder))
+    ring = KeyRing(keys=keys, subject=SubjectKeys(subject=subject, pairwise=pairwise), sealing=sealing)
+    for use in ROLLING:
         ring.active(use)
     return ring
 
 
-def _oidc_keys_missing(folder: Path, rsa_bits: int) -> list[tuple[str, PrivateKey]]:
-    missing: list[tuple[str, PrivateKey]] = []
-    if not (folder / "active.rsa.key.pem").exists():
-        missing.append(("active.rsa.key.pem", rsa.generate_private_key(public_exponent=65537, key_size=rsa_bits)))
-    if not (folder / "active.ec.key.pem").exists():
-        missing.append(("active.ec.key.pem", ec.generate_private_key(ec.SECP256R1())))
-    return missing
+def _make(folder: Path, state: KeyState, common_name: str, now: datetime, rsa_bits: int) -> list[Path]:
+    """The key files of one use and state that are missing. OIDC has an RSA and an EC key, and no certificates."""
+    if folder.name == KeyUse.OIDC_SIGNING:
+        makers: dict[str, Callable[[], PrivateKey]] = {
+            f"{state}.rsa.key.pem": lambda: rsa.generate_private_key(public_exponent=65537, key_size=rsa_bits),
+            f"{state}.ec.key.pem": lambda: ec.generate_private_key(ec.SECP256R1()),
+        }
+        return [_write(folder / name, _pem(make())) for name, make in makers.items() if not (folder / name).exists()]
+    path = folder / f"{state}.key.pem"
+    if path.exists():
+        return []
+    private = rsa.generate_private_key(public_exponent=65537, key_size=rsa_bits)
+    certificate = _self_signed(private, common_name, now)
+    return [_write(path, _pem(private)), _write(folder / f"{state}.crt.pem", certificate)]
+
+
+def _secret_files(folder: Path) -> tuple[Path, ...]:
+    identifiers = folder / KeyUse.SUBJECT_IDENTIFIERS
+    return identifiers / "subject.key", identifiers / "pairwise.key", folder / KeyUse.SEALING / "active.key"
 
 
 def _load_use(folder: Path, use: KeyUse) -> list[Key]:

@@ -41,7 +41,8 @@ class LoginRequest:
     ``reply`` is the downstream edge's own: what it needs to answer this request (verified address, request id,
     RelayState or state, nonce, PKCE challenge …), as strings; opaque to the heart. ``requested_contexts`` are
     AuthnContextClassRefs or acr values, in the service's order of preference. ``max_age`` is the greatest age of the
-    upstream login that the service accepts.
+    upstream login that the service accepts. ``choose_anew``: the person shall see the choice of organisation even when
+    there is but one (prompt=select_account).
     """
 
     service: ServiceId
@@ -50,6 +51,7 @@ class LoginRequest:
     hints: Hints = field(default_factory=Hints)
     force_authn: bool = False
     passive: bool = False
+    choose_anew: bool = False
     max_age: timedelta | None = None
     requested_contexts: tuple[str, ...] = ()
     comparison: Comparison = Comparison.EXACT

@@ -2,9 +2,10 @@
 
     RECEIVED ──choose──▶ AT_IDP ──answer──▶ (taken from the store; gone)
         ╰───────────────────╯──refuse──▶ REFUSED ──back to the service──▶ (taken; gone)
+                                            ╰──reopen──▶ RECEIVED
 
-A person may go back to the page and choose again: AT_IDP → AT_IDP with the other identity provider, whose answer alone
-then fits. The store hands a transaction out exactly once when an answer arrives (promise P2).
+A refused person may try again or choose another organisation as long as the login lives. A person may go back to the
+page and choose again: AT_IDP → AT_IDP with the other identity provider, whose answer alone then fits. The store hands a transaction out exactly once when an answer arrives (promise P2).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NewType
 
-from broker.errors import LoginUsedOrExpired, OutOfOrder
+from broker.errors import Fault, LoginUsedOrExpired, OutOfOrder
 from broker.federation.model import IdentityProviderId, OrganisationId
 from broker.login.request import LoginRequest
 
@@ -51,7 +52,7 @@ class LoginTransaction:
 
     ``browser`` is the fingerprint (hash) of the browser's binding cookie. ``upstream`` is the upstream edge's own: what
     it needs to judge the answer (AuthnRequest ID, nonce, PKCE verifier), as strings; opaque to the heart.
-    ``refusal`` is the refused login's fault code.
+    ``refusal`` is the refused login's fault code, ``refusal_context`` that fault's context: names, never values.
     """
 
     id: TransactionId
@@ -65,6 +66,7 @@ class LoginTransaction:
     organisation: OrganisationId | None = None
     upstream: Mapping[str, str] = field(default_factory=dict)
     refusal: str | None = None
+    refusal_context: Mapping[str, str] = field(default_factory=dict)
 
     def sent_to(
         self, idp: IdentityProviderId, organisation: OrganisationId, upstream: Mapping[str, str]
@@ -74,11 +76,19 @@ class LoginTransaction:
             raise OutOfOrder(f"{self.stage} -> {Stage.AT_IDP}")
         return replace(self, stage=Stage.AT_IDP, idp=idp, organisation=organisation, upstream=dict(upstream))
 
-    def refused(self, code: str) -> LoginTransaction:
+    def refused(self, fault: Fault) -> LoginTransaction:
         """Raises: OutOfOrder, if it was refused already."""
         if self.stage is Stage.REFUSED:
             raise OutOfOrder(f"{self.stage} -> {Stage.REFUSED}")
-        return replace(self, stage=Stage.REFUSED, refusal=code, upstream={})
+        return replace(self, stage=Stage.REFUSED, refusal=fault.code, refusal_context=dict(fault.context), upstream={})
+
+    def reopened(self) -> LoginTransaction:
+        """The login as it was received: nothing of the refused attempt is left. Raises: OutOfOrder, unless refused."""
+        if self.stage is not Stage.REFUSED:
+            raise OutOfOrder(f"{self.stage} -> {Stage.RECEIVED}")
+        return replace(
+            self, stage=Stage.RECEIVED, idp=None, organisation=None, upstream={}, refusal=None, refusal_context={}
+        )
 
     def expect(self, stage: Stage, now: datetime) -> None:
         """Raises: LoginUsedOrExpired, OutOfOrder."""

@@ -15,6 +15,8 @@ class RecordStore(Protocol):
 
     Each method is atomic among all callers in all processes that use the store. A record whose lifetime has passed is
     not there, whether or not its octets were removed already. Nothing is ever found by scanning.
+
+    Lifetimes are kept to the millisecond and must be positive (ValueError).
     """
 
     async def put(self, name: str, value: bytes, lifetime: timedelta) -> None:
@@ -35,3 +37,10 @@ class RecordStore(Protocol):
         """Returns if the store can be written and read now. Raises: StateUnavailable."""
 
     async def close(self) -> None: ...
+
+
+def milliseconds(lifetime: timedelta) -> int:
+    """Rounded up. Raises: ValueError, unless it is positive."""
+    if lifetime <= timedelta(0):
+        raise ValueError("a lifetime must be positive")
+    return -(lifetime // -timedelta(milliseconds=1))
