@@ -1,0 +1,139 @@
+"""release: from the shared schema to what one service gets, with the reason for each attribute (promise P4).
+
+A service gets the bundles of its entity categories and the attributes that it registered with a purpose, as far as the
+home organisation allows (attributes.md section 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from broker.attributes import home, subject
+from broker.attributes.schema import ATTRIBUTES, ORGANISATION_NAME, Origin, Sensitivity
+from broker.attributes.trace import TraceStep, Verdict
+from broker.federation.model import Organisation, Service
+from broker.keys.keyring import SubjectKeys
+from broker.login.identity import Identity
+from broker.login.steps import Release
+
+CODE_OF_CONDUCT = "https://refeds.org/category/code-of-conduct/v2"
+BUNDLES: Mapping[str, tuple[str, ...]] = {
+    "https://refeds.org/category/anonymous": ("homeOrganization", "affiliation"),
+    "https://refeds.org/category/pseudonymous": ("homeOrganization", "pairwiseId", "affiliation", "assurance"),
+    "https://refeds.org/category/personalized": (
+        "homeOrganization",
+        "subjectId",
+        "displayName",
+        "givenName",
+        "surname",
+        "mail",
+        "affiliation",
+        "assurance",
+    ),
+    CODE_OF_CONDUCT: (),
+    "http://refeds.org/category/research-and-scholarship": (
+        "eppn",
+        "uniqueId",
+        "mail",
+        "displayName",
+        "givenName",
+        "surname",
+        "affiliation",
+    ),
+}
+"""The attributes that each entity category brings. With the code of conduct alone, only what is required is released."""
+
+ACCOMPANIES = {"mail": "mailVerified", "employeeNumber": "homeOrganization"}
+"""What is always released beside an attribute: the judgement of an address, and where a number is unique."""
+
+SUBJECT_IDENTIFIERS = ("subjectId", "pairwiseId", "uniqueId")
+
+
+def release(
+    identity: Identity, service: Service, organisation: Organisation, keys: SubjectKeys, trace: list[TraceStep]
+) -> Release:
+    """Never raises: an attribute that a service needs and does not get is refused by ``federation/access.py``."""
+    ids = _identifiers(identity, service, organisation, keys)
+    available = _available(identity, organisation, ids)
+    forbidden = organisation.withhold if service.owner != organisation.id else frozenset()
+    wanted = _wanted(service)
+    released: dict[str, tuple[str, ...]] = {}
+    for name in ATTRIBUTES:
+        values = available.get(name, ())
+        reason = _kept_back(name, values, wanted, forbidden, name in identity.attributes)
+        if reason is None:
+            released |= _with_languages(name, available)
+            trace.append(_step(name, Verdict.RELEASED, wanted[name], ""))
+        elif values or name in wanted:
+            trace.append(_step(name, Verdict.WITHHELD, wanted.get(name, "not_registered"), reason))
+    return Release(subject_id=ids["subjectId"][0], pairwise_id=ids["pairwiseId"][0], attributes=released)
+
+
+def _identifiers(
+    identity: Identity, service: Service, organisation: Organisation, keys: SubjectKeys
+) -> dict[str, tuple[str, ...]]:
+    """Computed here, whatever the home asserts; only its subject-id, which was held to its scopes, is passed through."""
+    own = identity.attributes.get("subjectId", ())
+    public = subject.subject_id(keys, organisation, identity.keyspace, identity.key, own[0] if own else None)
+    pairwise = subject.pairwise_id(keys, organisation, identity.keyspace, identity.key, service)
+    return {"subjectId": (public,), "uniqueId": (public,), "pairwiseId": (pairwise,)}
+
+
+def _available(
+    identity: Identity, organisation: Organisation, ids: Mapping[str, tuple[str, ...]]
+) -> Mapping[str, tuple[str, ...]]:
+    found = {**identity.attributes, **home.facts(organisation), **ids}
+    # Two of the schema's names are older words for another's values.
+    found.setdefault("commonName", found.get("displayName", ()))
+    found.setdefault("externalAffiliation", found.get("affiliation", ()))
+    return found
+
+
+def _wanted(service: Service) -> Mapping[str, str]:
+    """Each attribute that the service may get, with the rule that says so: the first one that does."""
+    found: dict[str, str] = {}
+    only_required = set(service.entity_categories) == {CODE_OF_CONDUCT}
+    for attribute in service.attributes:
+        if attribute.required or not only_required:
+            found[attribute.name] = "registered"
+    for category in service.entity_categories:
+        for name in BUNDLES.get(category, ()):
+            found.setdefault(name, category)
+    for name, companion in ACCOMPANIES.items():
+        if name in found:
+            found.setdefault(companion, f"accompanies {name}")
+    return found
+
+
+def _kept_back(
+    name: str, values: tuple[str, ...], wanted: Mapping[str, str], forbidden: frozenset[str], was_sent: bool
+) -> str | None:
+    """Why an attribute is not released; None: it is."""
+    if ATTRIBUTES[name].sensitivity is Sensitivity.S3:
+        return "restricted: released to no service"
+    if name not in wanted:
+        return "the service did not register it"
+    if name in forbidden:
+        return "the home organisation does not allow it"
+    if (companion := ACCOMPANIES.get(name)) in forbidden:
+        return f"the home organisation does not allow {companion}, without which it means nothing"
+    if not values:
+        return "unknown: the home could not say" if was_sent else _nobody_said(name)
+    return None
+
+
+def _nobody_said(name: str) -> str:
+    if ATTRIBUTES[name].origin is Origin.REGISTRY:
+        return "the registry does not have it"
+    return "the home did not send it, or it did not pass the checks"
+
+
+def _with_languages(name: str, available: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """The attribute; of the organisation's name, its texts by language too (``organizationName#sv``)."""
+    if name != ORGANISATION_NAME:
+        return {name: available[name]}
+    return {each: values for each, values in available.items() if each.partition("#")[0] == name}
+
+
+def _step(subject_name: str, verdict: Verdict, rule: str, note: str) -> TraceStep:
+    return TraceStep(stage="release", subject=subject_name, verdict=verdict, rule=rule, note=note)

@@ -1,0 +1,287 @@
+"""The shape of each kind of document, as pydantic models: what a document may hold, before anything is looked up elsewhere.
+
+Formats: FEDERATION.md in the reference documentation. The words are checked here; that they fit together is checked in
+``documents.py``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from datetime import date
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from broker.attributes import dialects, transforms, values
+from broker.attributes.assurance import STRENGTH
+from broker.attributes.release import BUNDLES
+from broker.federation.model import Status
+
+ID_PATTERN = r"^[a-z0-9][a-z0-9-]{0,62}$"
+LANGUAGE_PATTERN = "^(fi|sv|en)$"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def _one_or_several(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _known_dialect(name: str) -> str:
+    if name not in dialects.names():
+        raise ValueError(f"no such dialect; there are {', '.join(dialects.names())}")
+    return name
+
+
+def _known_transform(name: str) -> str:
+    try:
+        transforms.find(name)
+    except KeyError:
+        known = ", ".join([*transforms.TRANSFORMS, transforms.SCOPE + "DOMAIN"])
+        raise ValueError(f"no such transform; there are {known}") from None
+    return name
+
+
+def _known_level(level: str) -> str:
+    if level not in STRENGTH:
+        raise ValueError(f"no level of the schema; there are {', '.join(STRENGTH)}")
+    return level
+
+
+def _known_category(category: str) -> str:
+    if category not in BUNDLES:
+        raise ValueError(f"no entity category that is known here; there are {', '.join(BUNDLES)}")
+    return category
+
+
+def _scope(value: str) -> str:
+    if value != (lowered := values.domain(value)):
+        raise ValueError(f"must be lower-case: {lowered}")
+    return value
+
+
+def _phone(value: str) -> str:
+    """For people to read: checked, and kept as it is written."""
+    values.phone(value)
+    return values.text(value)
+
+
+def _tester(value: str) -> str:
+    tester = values.eppn(value)
+    values.domain(values.scope_of(tester))
+    return tester.lower()
+
+
+def _web_address(value: str) -> str:
+    """https anywhere, http on this machine only; without a fragment, a wildcard or a password."""
+    try:
+        address = urlsplit(value)
+        host = address.hostname or ""
+        address.port  # noqa: B018 - reading it is what checks it
+    except ValueError:
+        raise ValueError("not a web address") from None
+    if not _is_plain(value) or not host or address.scheme not in ("https", "http"):
+        raise ValueError("must be a web address: https://…")
+    if address.scheme == "http" and not _is_loopback(host):
+        raise ValueError("must be https; http is for this machine alone (127.0.0.1, localhost)")
+    if "#" in value:
+        raise ValueError("must have no fragment (#…)")
+    if "*" in value:
+        raise ValueError("must be exact: no wildcard (*)")
+    if address.username is not None or address.password is not None:
+        raise ValueError("must hold no user name or password")
+    return value
+
+
+def _issuer(value: str) -> str:
+    """OIDC Discovery 2: without query and fragment."""
+    if "?" in _web_address(value):
+        raise ValueError("an issuer has no query (?…)")
+    return value
+
+
+def _client_id(value: str) -> str:
+    """RFC 6749 A.1: visible ASCII; without blanks, because it stands in URLs and logs."""
+    if not 1 <= len(value) <= 255 or not _is_plain(value):
+        raise ValueError("must be 1 to 255 visible ASCII characters without blanks")
+    return value
+
+
+def _is_plain(value: str) -> bool:
+    return value.isascii() and value.isprintable() and " " not in value
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _checked_by(check: Callable[[str], str]) -> AfterValidator:
+    return AfterValidator(check)
+
+
+Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
+Text = Annotated[str, _checked_by(values.text)]
+Language = Annotated[str, StringConstraints(pattern=LANGUAGE_PATTERN)]
+Texts = Annotated[dict[Language, Text], Field(min_length=1)]
+WebAddress = Annotated[str, _checked_by(_web_address)]
+Several = BeforeValidator(_one_or_several)
+Plain = Annotated[str, Field(min_length=1)]
+
+
+class ContactModel(_Model):
+    role: Literal["helpdesk", "operations", "technical", "security", "privacy", "coordinator"]
+    name: Text = ""
+    email: Annotated[str, _checked_by(values.mail)] = ""
+    phone: Annotated[str, _checked_by(_phone)] = ""
+    hours: Texts | None = None
+
+
+class OrganisationModel(_Model):
+    kind: Literal["organisation"]
+    id: Id
+    name: Texts
+    short_name: Texts | None = None
+    municipality_code: Annotated[str, _checked_by(values.municipality_code)] | None = None
+    business_id: Annotated[str, _checked_by(values.business_id)] | None = None
+    organization_type: Annotated[str, _checked_by(values.organization_type)] | None = None
+    scopes: list[Annotated[str, _checked_by(_scope)]] = []
+    mail_domains: list[Annotated[str, _checked_by(_scope)]] = []
+    contacts: list[ContactModel] = []
+    withhold: list[str] = []
+
+
+class AttributeRuleModel(_Model):
+    """Either ``from`` or ``constant``."""
+
+    sources: Annotated[list[Plain], Several] = Field(default=[], alias="from")
+    transforms: list[Annotated[str, _checked_by(_known_transform)]] = []
+    split: Plain | None = None
+    table: dict[str, str] | None = None
+    constant: Annotated[list[Plain], Several] = []
+
+
+class SubjectModel(_Model):
+    keyspace: Id | None = None
+    source: Plain | None = Field(default=None, alias="from")
+
+
+class OrganisationFromModel(_Model):
+    source: Plain = Field(alias="from")
+    table: dict[str, Id] | None = None
+
+
+class AssuranceModel(_Model):
+    level: Annotated[str, _checked_by(_known_level)] | None = None
+    mfa: bool = False
+
+
+class _IdentityProviderModel(_Model):
+    kind: Literal["identity-provider"]
+    id: Id
+    organisations: Annotated[list[Id], Field(min_length=1)]
+    organisation_from: OrganisationFromModel | None = None
+    dialect: Annotated[str, _checked_by(_known_dialect)]
+    subject: SubjectModel = SubjectModel()
+    attributes: dict[str, AttributeRuleModel] = {}
+    assurance: dict[str, AssuranceModel] = {}
+
+
+class SamlIdentityProviderModel(_IdentityProviderModel):
+    protocol: Literal["saml"]
+    metadata: Plain
+
+
+class OidcIdentityProviderModel(_IdentityProviderModel):
+    protocol: Literal["oidc"]
+    issuer: Annotated[str, _checked_by(_issuer)]
+    client_id: Annotated[str, _checked_by(_client_id)]
+    client_secret: Plain | None = None
+    client_auth: Literal["client_secret_basic", "client_secret_post", "private_key_jwt"] = "client_secret_basic"
+    scopes: list[Plain] = ["openid"]
+
+
+class RegisteredAttributeModel(_Model):
+    name: str
+    purpose: Texts
+    required: bool = False
+
+
+class RequireModel(_Model):
+    """``mfa``, and canonical attributes with the values of which one must be there."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+    __pydantic_extra__: dict[str, Annotated[list[Plain], Several, Field(min_length=1)]] = Field(init=False)
+    mfa: bool = False
+
+
+class _ServiceModel(_Model):
+    kind: Literal["service"]
+    id: Id
+    owner: Id
+    name: Texts
+    url: WebAddress | None = None
+    attributes: list[RegisteredAttributeModel] = []
+    entity_categories: list[Annotated[str, _checked_by(_known_category)]] = []
+    require: RequireModel = RequireModel()
+    # A member of an enumeration is asked for by its value: strict mode would want the member itself.
+    status: Annotated[Status, Field(strict=False)] = Status.DRAFT
+    testers: list[Annotated[str, _checked_by(_tester)]] = []
+
+
+class SamlServiceModel(_ServiceModel):
+    protocol: Literal["saml"]
+    metadata: Plain
+
+
+class ClientModel(_Model):
+    """The words of RFC 7591, and ``require_pkce``."""
+
+    client_id: Annotated[str, _checked_by(_client_id)]
+    client_secret: Plain | None = None
+    redirect_uris: Annotated[list[WebAddress], Field(min_length=1)]
+    token_endpoint_auth_method: Literal["client_secret_basic", "client_secret_post", "none"] = "client_secret_basic"
+    grant_types: list[Literal["authorization_code", "refresh_token"]] = ["authorization_code"]
+    response_types: list[Literal["code"]] = ["code"]
+    scope: str | None = None
+    subject_type: Literal["pairwise", "public"] = "pairwise"
+    sector_identifier_uri: WebAddress | None = None
+    id_token_signed_response_alg: Literal["RS256", "ES256"] = "RS256"
+    require_pkce: bool = False
+    client_uri: WebAddress | None = None
+
+
+class OidcServiceModel(_ServiceModel):
+    protocol: Literal["oidc"]
+    client: ClientModel
+
+
+class AgreementModel(_Model):
+    kind: Literal["agreement"]
+    id: Id
+    name: Texts
+    parties: Annotated[list[Id], Field(min_length=2)]
+    services: list[Id] = []
+    owners: list[Id] = []
+    valid_from: date
+    valid_until: date
+    signed: dict[Id, date] = {}
+
+
+IdentityProviderModel = SamlIdentityProviderModel | OidcIdentityProviderModel
+ServiceModel = SamlServiceModel | OidcServiceModel
+DocumentModel = OrganisationModel | IdentityProviderModel | ServiceModel | AgreementModel
+
+MODELS: dict[str, dict[str | None, type[DocumentModel]]] = {
+    "organisation": {None: OrganisationModel},
+    "identity-provider": {"saml": SamlIdentityProviderModel, "oidc": OidcIdentityProviderModel},
+    "service": {"saml": SamlServiceModel, "oidc": OidcServiceModel},
+    "agreement": {None: AgreementModel},
+}
+"""The model of each kind of document, by ``protocol`` where the kind has one."""
