@@ -1,0 +1,1 @@
+"""Toward services: the broker as an identity provider. Reads AuthnRequests, writes Responses."""

@@ -1,0 +1,95 @@
+"""SamlIdentityProvider: the downstream edge toward services that speak SAML (``broker/login/edges.py``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from broker.errors import Fault
+from broker.federation.model import Federation, Service
+from broker.keys.keyring import KeyRing, KeyUse
+from broker.login.edges import FormPost
+from broker.login.ports import Clock
+from broker.login.request import LoginRequest
+from broker.login.steps import Answer
+from broker.login.transaction import LoginTransaction
+from broker.saml import bindings
+from broker.saml.idp import metadata, response, single_sign_on_service
+from broker.saml.idp.response import Addressed, SamlNames
+from broker.saml.idp.single_sign_on_service import ACS, NAME_ID_FORMATS, RELAY_STATE, REQUEST_ID, Place, descriptor_of
+from broker.saml.signature import Signer
+
+
+class SamlIdentityProvider:
+    """``saml_names``: the schema's. ``federation_name``: in our metadata; "" leaves it out."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        keys: KeyRing,
+        clock: Clock,
+        clock_skew: timedelta,
+        saml_names: SamlNames,
+        federation_name: str = "",
+    ) -> None:
+        self.entity_id = f"{base_url}/saml/idp/metadata"
+        self.location = f"{base_url}/saml/idp/sso"
+        self._keys = keys
+        self._clock = clock
+        self._skew = clock_skew
+        self._saml_names = saml_names
+        self._name = federation_name
+        self._signer = Signer(keys.active(KeyUse.SAML_SIGNING))
+        self._metadata_signer = Signer(keys.active(KeyUse.METADATA_SIGNING))
+
+    def read_redirect(self, raw_query: str, federation: Federation) -> LoginRequest:
+        """An AuthnRequest by HTTP-Redirect; ``raw_query`` as it was sent, not decoded.
+
+        Raises: ServiceFault or MalformedMessage for a page of ours, RefusedRequest for the service.
+        """
+        return single_sign_on_service.read_redirect(raw_query, self._place(federation))
+
+    def read_post(self, form: Mapping[str, str], raw_query: str, federation: Federation) -> LoginRequest:
+        """An AuthnRequest by HTTP-POST; ``raw_query`` of the address that was posted to. Raises: as ``read_redirect``."""
+        return single_sign_on_service.read_post(form, raw_query, self._place(federation))
+
+    async def answer(self, transaction: LoginTransaction, answer: Answer, service: Service) -> FormPost:
+        """A signed Response with one assertion. Raises: InvalidNameIdPolicy, ServiceMetadataExpired, MetadataUnusable."""
+        reply, now = transaction.request.reply, self._clock()
+        sp = descriptor_of(service, now)
+        formats = tuple(reply[NAME_ID_FORMATS].split())
+        name_id = response.name_id(formats, answer.release, self.entity_id, sp)
+        addressed = self._addressed(reply, now)
+        return _form(reply, response.write_answer(answer, name_id, sp, addressed, self._saml_names, self._signer))
+
+    async def refuse(self, transaction: LoginTransaction, fault: Fault, service: Service) -> FormPost:
+        """A signed Response with the fault's status; its message is the reason's code and the login's reference."""
+        reply = transaction.request.reply
+        message = f"{fault.code} {transaction.reference}"
+        addressed = self._addressed(reply, self._clock())
+        return _form(reply, response.write_error(fault.saml_status, message, addressed, self._signer))
+
+    def metadata(self) -> bytes:
+        """Our EntityDescriptor, signed now."""
+        return metadata.write(
+            entity_id=self.entity_id,
+            location=self.location,
+            keys=self._keys,
+            name=self._name,
+            now=self._clock(),
+            signer=self._metadata_signer,
+        )
+
+    def _place(self, federation: Federation) -> Place:
+        return Place(location=self.location, federation=federation, now=self._clock(), skew=self._skew)
+
+    def _addressed(self, reply: Mapping[str, str], now: datetime) -> Addressed:
+        return Addressed(issuer=self.entity_id, acs=reply[ACS], request_id=reply[REQUEST_ID], now=now, skew=self._skew)
+
+
+def _form(reply: Mapping[str, str], message: str) -> FormPost:
+    fields = {"SAMLResponse": bindings.write_post(message)}
+    if RELAY_STATE in reply:
+        fields["RelayState"] = reply[RELAY_STATE]
+    return FormPost(url=reply[ACS], fields=fields)

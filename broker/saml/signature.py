@@ -1,0 +1,292 @@
+"""XML signatures and the detached ones of the Redirect binding, both ways (promise P1).
+
+Verification: one enveloped signature, over exactly the element that holds it, by allowed algorithms, by a key of the
+issuer's registered metadata; KeyInfo in a message is never looked at. What verified is handed out as a
+``VerifiedElement``, which nothing else can make, and only that is read.
+
+Signing: RSA-SHA256 over text that is written in canonical form already (``canonical.py``).
+"""
+
+from __future__ import annotations
+
+import textwrap
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from hashlib import sha256
+from typing import ClassVar
+
+import xmlsec
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from broker.keys.keyring import Key
+from broker.saml import names
+from broker.saml.canonical import Node, Rendered, canonical, element, parts
+from broker.saml.names import ds
+from broker.saml.xml import Element
+
+LEAST_RSA_BITS = 2048
+
+_RSA: dict[str, hashes.HashAlgorithm] = {
+    names.RSA_SHA256: hashes.SHA256(),
+    names.RSA_SHA384: hashes.SHA384(),
+    names.RSA_SHA512: hashes.SHA512(),
+}
+_ECDSA: dict[str, hashes.HashAlgorithm] = {
+    names.ECDSA_SHA256: hashes.SHA256(),
+    names.ECDSA_SHA384: hashes.SHA384(),
+    names.ECDSA_SHA512: hashes.SHA512(),
+}
+SIGNATURE_ALGORITHMS = frozenset({*_RSA, *_ECDSA})
+DIGEST_ALGORITHMS = frozenset({names.SHA256, names.SHA384, names.SHA512})
+_TRANSFORMS = [names.ENVELOPED_SIGNATURE, names.EXCLUSIVE_C14N]
+
+
+class SignatureRefused(Exception):
+    """``code``: the check that failed."""
+
+    code: ClassVar[str]
+
+
+class Unsigned(SignatureRefused):
+    code = "unsigned"
+
+
+class BadSignatureForm(SignatureRefused):
+    """Not one enveloped signature over exactly the element that holds it (saml-core 5.4)."""
+
+    code = "signature_form"
+
+
+class AlgorithmRefused(SignatureRefused):
+    code = "signature_algorithm"
+
+
+class WrongSignature(SignatureRefused):
+    """No key of the issuer's registered metadata made it, or the content was changed."""
+
+    code = "signature_wrong"
+
+
+class UnusableKey(Exception):
+    """A certificate whose key cannot verify anything here. The message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerificationKey:
+    """A partner's public key, loaded once. Its certificate's dates and issuer mean nothing: the metadata vouches for it."""
+
+    public: rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+    xml: xmlsec.Key = field(repr=False, compare=False)
+
+
+_PROOF = object()
+
+
+class VerifiedElement:
+    """An element that a valid signature covers. Made in this module only."""
+
+    __slots__ = ("element",)
+
+    element: Element
+
+    def __init__(self, element: Element, proof: object) -> None:
+        if proof is not _PROOF:
+            raise TypeError("only the verifier makes a VerifiedElement")
+        self.element = element
+
+
+# --- verifying ---------------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=4096)
+def verification_key(certificate: bytes) -> VerificationKey:
+    """The public key of a DER certificate. Raises: UnusableKey."""
+    public = public_key(certificate)
+    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return VerificationKey(public=public, xml=xmlsec.Key.from_memory(pem, xmlsec.constants.KeyDataFormatPem))
+
+
+def public_key(certificate: bytes) -> rsa.RSAPublicKey | ec.EllipticCurvePublicKey:
+    """Raises: UnusableKey."""
+    try:
+        public = x509.load_der_x509_certificate(certificate).public_key()
+    except ValueError as error:
+        raise UnusableKey("not an X.509 certificate") from error
+    if isinstance(public, rsa.RSAPublicKey):
+        if public.key_size < LEAST_RSA_BITS:
+            raise UnusableKey(f"its RSA key has {public.key_size} bits; at least {LEAST_RSA_BITS} are needed")
+        return public
+    if isinstance(public, ec.EllipticCurvePublicKey):
+        return public
+    raise UnusableKey("its key is neither RSA nor EC")
+
+
+def is_signed(element: Element) -> bool:
+    """Whether the element itself holds a signature, good or bad."""
+    return element.find(ds("Signature")) is not None
+
+
+def verify(element: Element, keys: Sequence[VerificationKey]) -> VerifiedElement:
+    """The element, if its own enveloped signature is good.
+
+    Its document passed ``xml.check_message``: no ID comes twice, and the signature is in the schema's place.
+    Raises: Unsigned, BadSignatureForm, AlgorithmRefused, WrongSignature.
+    """
+    signature = _signature_of(element)
+    _check_form(element, signature)
+    for key in keys:
+        if _verifies(element, signature, key):
+            return VerifiedElement(element, _PROOF)
+    raise WrongSignature("made by no key of the issuer's metadata, or the content was changed")
+
+
+def covered(whole: VerifiedElement, part: Element) -> VerifiedElement:
+    """A part of what verified. Raises: Unsigned, when it is not inside."""
+    if whole.element not in part.iterancestors():
+        raise Unsigned("not inside the signed element")
+    return VerifiedElement(part, _PROOF)
+
+
+def decrypted(ciphertext: VerifiedElement, decrypt: Callable[[Element], Element]) -> VerifiedElement:
+    """What a signed ciphertext holds: whoever signed the one vouches for the other. Raises: what ``decrypt`` raises."""
+    return VerifiedElement(decrypt(ciphertext.element), _PROOF)
+
+
+def verify_detached(octets: bytes, algorithm: str, signature: bytes, keys: Sequence[VerificationKey]) -> None:
+    """saml-bindings 3.4.4.1. Raises: AlgorithmRefused, WrongSignature."""
+    if algorithm not in SIGNATURE_ALGORITHMS:
+        raise AlgorithmRefused("the signature algorithm is not allowed")
+    if not any(_verifies_detached(octets, algorithm, signature, key) for key in keys):
+        raise WrongSignature("made by no key of the issuer's metadata, or the content was changed")
+
+
+def _signature_of(element: Element) -> Element:
+    found = element.findall(ds("Signature"))
+    if not found:
+        raise Unsigned("no signature")
+    if len(found) > 1:
+        raise BadSignatureForm("several signatures")
+    return found[0]
+
+
+def _check_form(element: Element, signature: Element) -> None:
+    """Raises: BadSignatureForm, AlgorithmRefused."""
+    form = [child.tag for child in signature]
+    if form[:2] != [ds("SignedInfo"), ds("SignatureValue")] or form[2:] not in ([], [ds("KeyInfo")]):
+        raise BadSignatureForm("the signature is not SignedInfo, SignatureValue and at most KeyInfo")
+    signed_info = signature[0]
+    if [child.tag for child in signed_info] != [ds("CanonicalizationMethod"), ds("SignatureMethod"), ds("Reference")]:
+        raise BadSignatureForm("not exactly one Reference")
+    canonicalization, method, reference = signed_info
+    _check_reference(element, reference)
+    if canonicalization.get("Algorithm") != names.EXCLUSIVE_C14N:
+        raise AlgorithmRefused("the canonicalization is not exclusive without comments")
+    if method.get("Algorithm") not in SIGNATURE_ALGORITHMS or len(method):
+        raise AlgorithmRefused("the signature algorithm is not allowed")
+
+
+def _check_reference(element: Element, reference: Element) -> None:
+    id = element.get("ID")
+    if not id or reference.get("URI") != f"#{id}":
+        raise BadSignatureForm("the Reference does not name the element that holds the signature")
+    if [child.tag for child in reference] != [ds("Transforms"), ds("DigestMethod"), ds("DigestValue")]:
+        raise BadSignatureForm("the Reference is not of the expected form")
+    transforms, digest, _ = reference
+    if [each.get("Algorithm") for each in transforms] != _TRANSFORMS:
+        raise AlgorithmRefused("the transforms are not enveloped signature and exclusive canonicalization")
+    if digest.get("Algorithm") not in DIGEST_ALGORITHMS:
+        raise AlgorithmRefused("the digest algorithm is not allowed")
+
+
+def _verifies(element: Element, signature: Element, key: VerificationKey) -> bool:
+    context = xmlsec.SignatureContext()
+    # With a key set, xmlsec takes no other: it does not look into KeyInfo.
+    context.key = key.xml
+    context.register_id(element, "ID")
+    try:
+        context.verify(signature)
+    except xmlsec.Error:
+        return False
+    return True
+
+
+def _verifies_detached(octets: bytes, algorithm: str, signature: bytes, key: VerificationKey) -> bool:
+    try:
+        if algorithm in _RSA and isinstance(key.public, rsa.RSAPublicKey):
+            key.public.verify(signature, octets, padding.PKCS1v15(), _RSA[algorithm])
+            return True
+        if algorithm in _ECDSA and isinstance(key.public, ec.EllipticCurvePublicKey):
+            key.public.verify(_der(signature), octets, ec.ECDSA(_ECDSA[algorithm]))
+            return True
+    except InvalidSignature:
+        return False
+    return False
+
+
+def _der(signature: bytes) -> bytes:
+    """XML's form of an ECDSA signature, r and s side by side (RFC 4050 3.3), in the form that OpenSSL reads."""
+    half = len(signature) // 2
+    return encode_dss_signature(int.from_bytes(signature[:half], "big"), int.from_bytes(signature[half:], "big"))
+
+
+# --- signing -----------------------------------------------------------------------------------------------------------
+
+
+class Signer:
+    """One of our RSA keys with its certificate, ready to sign."""
+
+    def __init__(self, key: Key) -> None:
+        assert isinstance(key.private, rsa.RSAPrivateKey)
+        self._private = key.private
+        self._key_info = element("ds:KeyInfo", None, x509_data(key))
+
+    def detached(self, octets: bytes) -> bytes:
+        """An RSA-SHA256 signature."""
+        return self._private.sign(octets, padding.PKCS1v15(), hashes.SHA256())
+
+    def enveloped(self, node: Node, *, after: int) -> Rendered:
+        """The element with its signature behind the first ``after`` children, where its schema wants it."""
+        pieces = parts(node)
+        digest = sha256("".join(pieces).encode("utf-8")).digest()
+        signature = self._signature(dict(node.attributes)["ID"], digest)
+        place = after + 1
+        return Rendered("".join([*pieces[:place], signature, *pieces[place:]]))
+
+    def _signature(self, id: str, digest: bytes) -> str:
+        signed_info = _signed_info(id, b64encode(digest).decode("ascii"))
+        value = self.detached(canonical(signed_info).encode("utf-8"))
+        text = b64encode(value).decode("ascii")
+        return canonical(
+            element("ds:Signature", None, signed_info, element("ds:SignatureValue", None, text), self._key_info)
+        )
+
+
+def x509_data(key: Key) -> Node:
+    """``ds:X509Data`` with our certificate."""
+    assert key.certificate is not None
+    der = x509.load_pem_x509_certificate(key.certificate).public_bytes(Encoding.DER)
+    lines = "\n".join(textwrap.wrap(b64encode(der).decode("ascii"), 76))
+    return element("ds:X509Data", None, element("ds:X509Certificate", None, lines))
+
+
+def _signed_info(id: str, digest: str) -> Node:
+    return element(
+        "ds:SignedInfo",
+        None,
+        element("ds:CanonicalizationMethod", {"Algorithm": names.EXCLUSIVE_C14N}),
+        element("ds:SignatureMethod", {"Algorithm": names.RSA_SHA256}),
+        element(
+            "ds:Reference",
+            {"URI": f"#{id}"},
+            element("ds:Transforms", None, *(element("ds:Transform", {"Algorithm": each}) for each in _TRANSFORMS)),
+            element("ds:DigestMethod", {"Algorithm": names.SHA256}),
+            element("ds:DigestValue", None, digest),
+        ),
+    )

@@ -1,0 +1,63 @@
+"""Our AuthnRequest to a city (saml-core 3.4.1, saml-profiles 4.1.4.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from broker.login.edges import Delivery, FormPost, Redirect
+from broker.saml import bindings, names
+from broker.saml.canonical import Node, canonical, element
+from broker.saml.metadata import Endpoint
+from broker.saml.signature import Signer
+from broker.saml.xml import write_instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthnRequest:
+    """``destination``: where it goes, and by which binding. ``contexts``: AuthnContextClassRefs, one of which must hold."""
+
+    id: str
+    issuer: str
+    destination: Endpoint
+    assertion_consumer_service: str
+    issued_at: datetime
+    force_authn: bool = False
+    passive: bool = False
+    contexts: tuple[str, ...] = ()
+
+
+def delivery(request: AuthnRequest, relay_state: str, signer: Signer) -> Delivery:
+    """Signed beside the message by Redirect, inside it by POST."""
+    node, endpoint = write(request), request.destination
+    if endpoint.binding == names.BINDING_REDIRECT:
+        url = bindings.write_redirect(endpoint.location, "SAMLRequest", canonical(node), relay_state, signer)
+        return Redirect(url=url)
+    message = bindings.write_post(signer.enveloped(node, after=1).text)
+    return FormPost(url=endpoint.location, fields={"SAMLRequest": message, "RelayState": relay_state})
+
+
+def write(request: AuthnRequest) -> Node:
+    """NameIDPolicy names no Format: AD FS and Entra ID refuse those that they are not set up for. AllowCreate lets a city
+    make a persistent identifier at the person's first login."""
+    return element(
+        "samlp:AuthnRequest",
+        {
+            "ID": request.id,
+            "Version": "2.0",
+            "IssueInstant": write_instant(request.issued_at),
+            "Destination": request.destination.location,
+            "AssertionConsumerServiceURL": request.assertion_consumer_service,
+            "ProtocolBinding": names.BINDING_POST,
+            "ForceAuthn": "true" if request.force_authn else None,
+            "IsPassive": "true" if request.passive else None,
+        },
+        element("saml:Issuer", None, request.issuer),
+        element("samlp:NameIDPolicy", {"AllowCreate": "true"}),
+        _requested_authn_context(request.contexts) if request.contexts else None,
+    )
+
+
+def _requested_authn_context(contexts: tuple[str, ...]) -> Node:
+    references = (element("saml:AuthnContextClassRef", None, context) for context in contexts)
+    return element("samlp:RequestedAuthnContext", {"Comparison": "exact"}, *references)
