@@ -1,0 +1,223 @@
+"""The reasons for which an OpenID Connect message is refused: one class for each check.
+
+Toward services: ``ServiceFault``, with OAuth's own error value. Toward cities: ``HomeAnswerInvalid``.
+"""
+
+from __future__ import annotations
+
+from broker.errors import HomeAnswerInvalid, InvalidServiceRequest, RequirementNotMet, UserFault
+
+# --- a service's authorization request ---------------------------------------------------------------------------------
+
+
+class InvalidRequest(InvalidServiceRequest):
+    """RFC 6749 4.1.2.1, 5.2: a parameter is missing, malformed, given twice, or contradicts another."""
+
+    code = "oidc_invalid_request"
+
+
+class PkceRequired(InvalidServiceRequest):
+    """RFC 7636 4.4.1: this client must send a code_challenge, and S256 is the only method."""
+
+    code = "oidc_pkce_required"
+
+
+class UnsupportedResponseType(InvalidServiceRequest):
+    """RFC 6749 3.1.1: only ``code``."""
+
+    code = "oidc_unsupported_response_type"
+    oauth_error = "unsupported_response_type"
+
+
+class UnauthorizedClient(InvalidServiceRequest):
+    """RFC 6749 4.1.2.1, 5.2: the client's registration does not have this response type or grant."""
+
+    code = "oidc_unauthorized_client"
+    oauth_error = "unauthorized_client"
+
+
+class InvalidScope(InvalidServiceRequest):
+    """RFC 6749 3.3; OIDC Core 3.1.2.1: ``openid`` must be among the scopes."""
+
+    code = "oidc_invalid_scope"
+    oauth_error = "invalid_scope"
+
+
+class RequestNotSupported(InvalidServiceRequest):
+    """OIDC Core 6.1: no request objects by value."""
+
+    code = "oidc_request_not_supported"
+    oauth_error = "request_not_supported"
+
+
+class RequestUriNotSupported(InvalidServiceRequest):
+    """OIDC Core 6.2: no request objects by reference."""
+
+    code = "oidc_request_uri_not_supported"
+    oauth_error = "request_uri_not_supported"
+
+
+class RegistrationNotSupported(InvalidServiceRequest):
+    """OIDC Core 7.2.1: no clients that register themselves by a parameter."""
+
+    code = "oidc_registration_not_supported"
+    oauth_error = "registration_not_supported"
+
+
+class OtherPerson(UserFault):
+    """OIDC Core 3.1.2.1, 5.5.1: the service named a person by id_token_hint or sub, and another one logged in."""
+
+    code = "oidc_other_person"
+    message_key = "requirement_not_met"
+    http_status = 403
+    oauth_error = "login_required"
+
+
+class EssentialContextNotMet(RequirementNotMet):
+    """OIDC Core 5.5.1.1: none of the essential acr values was proven."""
+
+    code = "oidc_essential_acr_not_met"
+    oauth_error = "unmet_authentication_requirements"
+
+
+# --- a service's token and userinfo requests ---------------------------------------------------------------------------
+
+
+class InvalidClient(InvalidServiceRequest):
+    """RFC 6749 5.2: unknown client, wrong secret, or another method than the registered one."""
+
+    code = "oidc_invalid_client"
+    http_status = 401
+    oauth_error = "invalid_client"
+
+
+class InvalidGrant(InvalidServiceRequest):
+    """RFC 6749 5.2: the code is unknown, used, expired, another client's, or for another redirect URI or verifier."""
+
+    code = "oidc_invalid_grant"
+    oauth_error = "invalid_grant"
+
+
+class UnsupportedGrantType(InvalidServiceRequest):
+    """RFC 6749 5.2."""
+
+    code = "oidc_unsupported_grant_type"
+    oauth_error = "unsupported_grant_type"
+
+
+class TokenMissing(InvalidServiceRequest):
+    """RFC 6750 3.1: a request without any token is told no error value."""
+
+    code = "oidc_token_missing"
+    http_status = 401
+    oauth_error = "invalid_token"
+
+
+class InvalidToken(InvalidServiceRequest):
+    """RFC 6750 3.1: the access token is unknown, expired or revoked."""
+
+    code = "oidc_invalid_token"
+    http_status = 401
+    oauth_error = "invalid_token"
+
+
+# --- a city's answer: the authorization response -----------------------------------------------------------------------
+
+
+class CallbackMalformed(HomeAnswerInvalid):
+    """RFC 6749 4.1.2: neither a usable code nor an error."""
+
+    code = "oidc_callback_malformed"
+
+
+class WrongCallbackIssuer(HomeAnswerInvalid):
+    """RFC 9207 2.4: ``iss`` of the response is another issuer than the one that was asked, or is missing though promised."""
+
+    code = "oidc_wrong_callback_issuer"
+
+
+class TokenRequestRefused(HomeAnswerInvalid):
+    """RFC 6749 5.2: the city does not take the code or does not know us; ``detail`` has its error value."""
+
+    code = "oidc_token_refused"
+
+
+# --- a city's answer: the ID token -------------------------------------------------------------------------------------
+
+
+class IdTokenMalformed(HomeAnswerInvalid):
+    """OIDC Core 2: not a signed JWT, or a claim of the wrong type; ``check`` in the context names it."""
+
+    code = "oidc_id_token_malformed"
+
+
+class WrongAlgorithm(HomeAnswerInvalid):
+    """OIDC Core 3.1.3.7 (7), RFC 8725 3.1: ``none``, an HMAC, or another algorithm that is not on the list."""
+
+    code = "oidc_wrong_algorithm"
+
+
+class UnknownKey(HomeAnswerInvalid):
+    """OIDC Core 10.1: no key of the issuer's JWKS fits."""
+
+    code = "oidc_unknown_key"
+
+
+class BadSignature(HomeAnswerInvalid):
+    """OIDC Core 3.1.3.7 (6)."""
+
+    code = "oidc_bad_signature"
+
+
+class WrongIssuer(HomeAnswerInvalid):
+    """OIDC Core 3.1.3.7 (2)."""
+
+    code = "oidc_wrong_issuer"
+
+
+class WrongAudience(HomeAnswerInvalid):
+    """OIDC Core 3.1.3.7 (3): we are not the audience, or not the only one: we trust no other."""
+
+    code = "oidc_wrong_audience"
+
+
+class WrongAuthorizedParty(HomeAnswerInvalid):
+    """OIDC Core 3.1.3.7 (4, 5)."""
+
+    code = "oidc_wrong_azp"
+
+
+class IdTokenExpired(HomeAnswerInvalid):
+    """OIDC Core 3.1.3.7 (9)."""
+
+    code = "oidc_expired"
+
+
+class IssuedAtWrong(HomeAnswerInvalid):
+    """OIDC Core 3.1.3.7 (10): issued in the future or too long ago; RFC 7519 4.1.5: not valid yet."""
+
+    code = "oidc_wrong_iat"
+
+
+class WrongNonce(HomeAnswerInvalid):
+    """OIDC Core 3.1.3.7 (11): not the nonce of this login, so not the answer to its request."""
+
+    code = "oidc_wrong_nonce"
+
+
+class AuthTimeWrong(HomeAnswerInvalid):
+    """OIDC Core 2: auth_time is in the future."""
+
+    code = "oidc_wrong_auth_time"
+
+
+class WrongAtHash(HomeAnswerInvalid):
+    """OIDC Core 3.1.3.8: the access token is not the one that was issued with the ID token."""
+
+    code = "oidc_wrong_at_hash"
+
+
+class WrongSubject(HomeAnswerInvalid):
+    """OIDC Core 5.3.2: userinfo speaks of another person than the ID token."""
+
+    code = "oidc_wrong_subject"

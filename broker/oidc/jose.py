@@ -1,0 +1,206 @@
+"""JOSE: the only module that knows a JOSE library. Signs our tokens, judges others', reads and writes key sets.
+
+Keys are parsed once and kept as objects. An algorithm counts only with a key that is made for it, so that no public key can
+be taken for a shared secret, and nothing in a token's own header (``jwk``, ``jku``, ``x5u``, ``x5c``) leads to a key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NewType
+
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from jwt import PyJWK
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+from jwt.api_jws import PyJWS
+from jwt.exceptions import InvalidSignatureError, PyJWTError
+
+from broker.keys.keyring import KeyRing, KeyRingError, KeyUse, PrivateKey
+from broker.oidc import json_object
+
+ACCEPTED_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "ES256", "ES384")
+"""With which others may sign for us (RFC 8725 3.1: an explicit list, asymmetric only)."""
+
+SIGNING_KEYS: Mapping[str, type[PrivateKey]] = {"RS256": rsa.RSAPrivateKey, "ES256": ec.EllipticCurvePrivateKey}
+"""With which we sign."""
+
+MAX_TOKEN_CHARACTERS = 100_000
+MAX_KEYS = 100
+_RSA_BITS = range(2048, 8193)
+_CURVES = {"ES256": "P-256", "ES384": "P-384"}
+_PUBLIC_MEMBERS = ("kty", "n", "e", "crv", "x", "y")
+# Without "none", so that it cannot be reached by a mistake in a list.
+_JWS = PyJWS(algorithms=ACCEPTED_ALGORITHMS)
+
+SignedClaims = NewType("SignedClaims", Mapping[str, object])
+"""Claims whose signature was verified; nothing else about them was judged."""
+
+PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+
+
+class JoseError(Exception):
+    """A token or key set cannot be used. The text holds nothing of it."""
+
+
+class TokenMalformed(JoseError):
+    """Not a signed JWT in compact form (RFC 7515 7.1), or of another type than a JWT."""
+
+
+class AlgorithmRefused(JoseError):
+    """``alg`` is not one that we accept: ``none``, an HMAC, or unknown."""
+
+
+class KeyUnknown(JoseError):
+    """No key of the issuer fits ``kid`` and ``alg``, or several do."""
+
+
+class SignatureWrong(JoseError):
+    """The signature is not by that key."""
+
+
+class KeySetUnusable(JoseError):
+    """Not a JWK Set (RFC 7517 section 5)."""
+
+
+class KeySet:
+    """An issuer's public keys. Each is parsed when it is first needed."""
+
+    def __init__(self, jwks: Sequence[Mapping[str, object]]) -> None:
+        self._jwks = tuple(jwks)
+        self._parsed: dict[tuple[int, str], PublicKey] = {}
+
+    def find(self, kid: str | None, algorithm: str) -> PublicKey:
+        """The one key that fits. Without ``kid`` there must be but one that could (OIDC Core 10.1). Raises: KeyUnknown."""
+        fitting = [index for index, jwk in enumerate(self._jwks) if _fits(jwk, kid, algorithm)]
+        if len(fitting) != 1:
+            raise KeyUnknown(f"{len(fitting)} keys fit")
+        index = fitting[0]
+        parsed = self._parsed.get((index, algorithm))
+        if parsed is None:
+            parsed = self._parsed[index, algorithm] = _parse(self._jwks[index], algorithm)
+        return parsed
+
+
+def read_key_set(body: bytes) -> KeySet:
+    """A partner's JWKS. Raises: KeySetUnusable."""
+    try:
+        keys = json_object.read(body).get("keys")
+    except ValueError as error:
+        raise KeySetUnusable("not a JSON object") from error
+    if not isinstance(keys, list) or len(keys) > MAX_KEYS:
+        raise KeySetUnusable(f"has no list of at most {MAX_KEYS} keys")
+    return KeySet([key for key in keys if isinstance(key, dict)])
+
+
+def verify(token: str, keys: KeySet) -> tuple[SignedClaims, str]:
+    """The token's claims and the algorithm of its signature, which is right.
+
+    Raises: TokenMalformed, AlgorithmRefused, KeyUnknown, SignatureWrong.
+    """
+    header = _header(token)
+    algorithm, kid = header.get("alg"), header.get("kid")
+    if not isinstance(algorithm, str) or algorithm not in ACCEPTED_ALGORITHMS:
+        raise AlgorithmRefused("alg")
+    # RFC 8725 3.11: another kind of JWT (at+jwt, logout+jwt) is not taken for this one.
+    if str(header.get("typ", "JWT")).upper() != "JWT":
+        raise TokenMalformed("typ")
+    key = keys.find(kid if isinstance(kid, str) else None, algorithm)
+    try:
+        payload = _JWS.decode(token, key, algorithms=[algorithm])
+        return SignedClaims(json_object.read(payload)), algorithm
+    except InvalidSignatureError as error:
+        raise SignatureWrong("signature") from error
+    except (PyJWTError, ValueError) as error:
+        raise TokenMalformed("payload") from error
+
+
+def half_hash(value: str, algorithm: str) -> str:
+    """at_hash and c_hash: the left half of the hash that ``algorithm`` names (OIDC Core 3.1.3.6)."""
+    digest = hashlib.new(f"sha{algorithm[-3:]}", value.encode("utf-8")).digest()
+    return urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class _SigningKey:
+    kid: str
+    private: PrivateKey
+
+
+class Signer:
+    """The broker's keys for OpenID Connect, ready for use."""
+
+    def __init__(self, keys: KeyRing) -> None:
+        self._active = {algorithm: key for algorithm in SIGNING_KEYS if (key := _active(keys, algorithm))}
+        self._jwks = [_public_jwk(key.private, key.kid) for key in keys.published(KeyUse.OIDC_SIGNING)]
+
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """Those for which there is a key; RS256 first, which every client must understand (OIDC Core 15.1)."""
+        return tuple(self._active)
+
+    def sign(self, claims: Mapping[str, object], algorithm: str) -> str:
+        """Raises: KeyRingError, if there is no key for ``algorithm``."""
+        key = self._active.get(algorithm)
+        if key is None:
+            raise KeyRingError(f"no active key for {algorithm}")
+        return _JWS.encode(json_object.write(claims), key.private, algorithm, headers={"kid": key.kid})
+
+    def jwks(self) -> dict[str, object]:
+        """Every published key, the public halves only."""
+        return {"keys": self._jwks}
+
+    def key_set(self) -> KeySet:
+        """Our own keys, to judge a token that we signed."""
+        return KeySet(self._jwks)
+
+
+def _active(keys: KeyRing, algorithm: str) -> _SigningKey | None:
+    try:
+        key = keys.active(KeyUse.OIDC_SIGNING, SIGNING_KEYS[algorithm])
+    except KeyRingError:
+        return None
+    return _SigningKey(key.kid, key.private)
+
+
+def _public_jwk(private: PrivateKey, kid: str) -> dict[str, object]:
+    if isinstance(private, rsa.RSAPrivateKey):
+        jwk, algorithm = RSAAlgorithm.to_jwk(private.public_key(), as_dict=True), "RS256"
+    else:
+        jwk, algorithm = ECAlgorithm.to_jwk(private.public_key(), as_dict=True), "ES256"
+    return {name: jwk[name] for name in _PUBLIC_MEMBERS if name in jwk} | {"use": "sig", "alg": algorithm, "kid": kid}
+
+
+def _header(token: str) -> Mapping[str, object]:
+    if len(token) > MAX_TOKEN_CHARACTERS:
+        raise TokenMalformed("too long")
+    try:
+        return _JWS.get_unverified_header(token)
+    except (PyJWTError, ValueError, RecursionError) as error:
+        raise TokenMalformed("header") from error
+
+
+def _fits(jwk: Mapping[str, object], kid: str | None, algorithm: str) -> bool:
+    """RFC 7517 4: kind, curve, use, algorithm and id of the key, as far as it states them."""
+    kind, curve = ("EC", _CURVES[algorithm]) if algorithm in _CURVES else ("RSA", None)
+    return (
+        jwk.get("kty") == kind
+        and jwk.get("crv") == curve
+        and jwk.get("use", "sig") == "sig"
+        and jwk.get("alg", algorithm) == algorithm
+        and (kid is None or jwk.get("kid") == kid)
+    )
+
+
+def _parse(jwk: Mapping[str, object], algorithm: str) -> PublicKey:
+    try:
+        key = PyJWK({name: jwk[name] for name in _PUBLIC_MEMBERS if name in jwk}, algorithm).key
+    except (PyJWTError, ValueError, TypeError, KeyError) as error:
+        raise KeyUnknown("not a key") from error
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size not in _RSA_BITS:
+        raise KeyUnknown("an RSA key of an unsafe size")
+    if not isinstance(key, (rsa.RSAPublicKey, ec.EllipticCurvePublicKey)):
+        raise KeyUnknown("not a public key")
+    return key

@@ -1,0 +1,78 @@
+"""Client authentication at the token endpoint: client_secret_basic, client_secret_post and none (RFC 6749 2.3, OIDC Core 9)."""
+
+from __future__ import annotations
+
+import binascii
+import hmac
+from base64 import b64decode
+from dataclasses import dataclass, field
+from urllib.parse import unquote_plus
+
+from broker.federation.model import Federation, OidcClient, Protocol, Service
+from broker.oidc.errors import InvalidClient, InvalidRequest
+from broker.oidc.op.parameters import Parameters
+
+METHODS = ("client_secret_basic", "client_secret_post", "none")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Presented:
+    """``secrets``: what the client may have meant; empty for a public client."""
+
+    method: str
+    client_id: str
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+
+def authenticate(authorization: str | None, form: Parameters, federation: Federation) -> tuple[Service, OidcClient]:
+    """The service, by the one method that it registered. Raises: InvalidClient, InvalidRequest."""
+    presented = _presented(authorization, form)
+    service = federation.services_by_entity_id.get((Protocol.OIDC, presented.client_id))
+    if service is None or service.client is None:
+        raise InvalidClient("no such client")
+    client = service.client
+    if presented.method != client.token_endpoint_auth_method:
+        raise InvalidClient("another method than the registered one", service=service.id)
+    if presented.method != "none" and not _is_secret(presented.secrets, client.client_secret):
+        raise InvalidClient("wrong secret", service=service.id)
+    return service, client
+
+
+def _presented(authorization: str | None, form: Parameters) -> _Presented:
+    client_id, secret = form.get("client_id"), form.get("client_secret")
+    if authorization is None:
+        if client_id is None:
+            raise InvalidClient("no client authentication")
+        if secret is None:
+            return _Presented(method="none", client_id=client_id)
+        return _Presented(method="client_secret_post", client_id=client_id, secrets=(secret,))
+    if secret is not None:
+        raise InvalidRequest("more than one method of client authentication")
+    presented = _basic(authorization)
+    if client_id not in (None, presented.client_id):
+        raise InvalidClient("client_id is another than the authenticated one")
+    return presented
+
+
+def _basic(authorization: str) -> _Presented:
+    """Id and secret are form-encoded before base64 (RFC 6749 2.3.1), which some clients forget: both readings are tried."""
+    scheme, _, credentials = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        raise InvalidClient("not Basic")
+    try:
+        text = b64decode(credentials.strip(), validate=True).decode("utf-8")
+    except (binascii.Error, ValueError) as error:
+        raise InvalidClient("malformed") from error
+    client_id, colon, secret = text.partition(":")
+    if not colon:
+        raise InvalidClient("malformed")
+    return _Presented(
+        method="client_secret_basic", client_id=unquote_plus(client_id), secrets=(unquote_plus(secret), secret)
+    )
+
+
+def _is_secret(presented: tuple[str, ...], registered: str | None) -> bool:
+    """In constant time for each. A client without a registered secret has none that fits."""
+    expected = (registered or "").encode("utf-8")
+    found = [hmac.compare_digest(each.encode("utf-8"), expected) for each in presented]
+    return bool(expected) and any(found)

@@ -1,0 +1,56 @@
+"""What the OpenID Provider says of itself: only what is true (OpenID Connect Discovery 3, RFC 8414, RFC 9207)."""
+
+from __future__ import annotations
+
+from broker.attributes.assurance import STRENGTH, UNSPECIFIED
+from broker.attributes.schema import ATTRIBUTES, NAMESPACE, Sensitivity
+from broker.federation.model import LANGUAGES
+from broker.oidc import pkce
+from broker.oidc.jose import Signer
+from broker.oidc.op import authorization, client_authentication, token
+
+HOME_ISSUER = "home_issuer"
+_CLAIMS_OF_THE_LOGIN = ("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash")
+
+
+def home_issuer_claim(base_url: str) -> str:
+    """Which identity provider the person logged in at (attributes.md 2.5)."""
+    return base_url + NAMESPACE + HOME_ISSUER
+
+
+def provider_metadata(base_url: str, signer: Signer) -> dict[str, object]:
+    return {
+        "issuer": base_url,
+        "authorization_endpoint": f"{base_url}/oidc/authorize",
+        "token_endpoint": f"{base_url}/oidc/token",
+        "userinfo_endpoint": f"{base_url}/oidc/userinfo",
+        "jwks_uri": f"{base_url}/oidc/jwks",
+        "scopes_supported": list(authorization.SCOPES),
+        "response_types_supported": ["code"],
+        "response_modes_supported": list(authorization.RESPONSE_MODES),
+        "grant_types_supported": [token.AUTHORIZATION_CODE],
+        "prompt_values_supported": list(authorization.PROMPTS),
+        "acr_values_supported": [context for context in STRENGTH if context != UNSPECIFIED],
+        "subject_types_supported": ["pairwise", "public"],
+        "id_token_signing_alg_values_supported": list(signer.algorithms),
+        "token_endpoint_auth_methods_supported": list(client_authentication.METHODS),
+        "code_challenge_methods_supported": [pkce.METHOD],
+        "claim_types_supported": ["normal"],
+        "claims_supported": _claims(base_url),
+        "claims_parameter_supported": True,
+        "request_parameter_supported": False,
+        # Said in so many words, because its default is true.
+        "request_uri_parameter_supported": False,
+        "authorization_response_iss_parameter_supported": True,
+        "ui_locales_supported": list(LANGUAGES),
+    }
+
+
+def _claims(base_url: str) -> list[str]:
+    of_persons = {
+        claim.replace("{ns}", base_url + NAMESPACE)
+        for attribute in ATTRIBUTES.values()
+        if attribute.sensitivity is not Sensitivity.S3
+        for claim in attribute.claims
+    }
+    return [*_CLAIMS_OF_THE_LOGIN, home_issuer_claim(base_url), *sorted(of_persons)]

@@ -1,0 +1,153 @@
+"""OpenIdProvider: the downstream edge of OpenID Connect, as ``web`` and the dispatcher use it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from urllib.parse import urlencode
+
+from broker.attributes.schema import OIDC_SCOPES
+from broker.errors import Fault, UnregisteredAddress
+from broker.federation.model import Federation, OidcClient, Service
+from broker.keys.keyring import KeyRing
+from broker.login.edges import Delivery, FormPost, Redirect
+from broker.login.ports import Clock, GrantStore
+from broker.login.request import LoginRequest
+from broker.login.steps import Answer
+from broker.login.transaction import LoginTransaction
+from broker.oidc import jose
+from broker.oidc.errors import EssentialContextNotMet, InvalidRequest, OtherPerson
+from broker.oidc.jose import JoseError, Signer
+from broker.oidc.op import authorization, discovery, reply
+from broker.oidc.op.grants import CODE, CODE_LIFETIME, CodeGrant
+from broker.oidc.op.http import ClientRequest, HttpAnswer, json_answer
+from broker.oidc.op.reply import FORM_POST, Reply
+from broker.oidc.op.token import TokenEndpoint
+from broker.oidc.op.userinfo import UserInfoEndpoint
+
+ClaimsOf = Callable[[Mapping[str, tuple[str, ...]], frozenset[str]], Mapping[str, object]]
+"""(released canonical attributes, granted scopes) → claims, without ``sub``: those whose scope was granted or needs none."""
+
+# Keys are published long before they sign (KeyRing's next), so a copy may be kept.
+_CACHED = {"Cache-Control": "public, max-age=300"}
+
+
+class OpenIdProvider:
+    def __init__(self, *, base_url: str, keys: KeyRing, grants: GrantStore, clock: Clock, claims_of: ClaimsOf) -> None:
+        self._issuer = base_url
+        self._grants = grants
+        self._claims_of = claims_of
+        signer = Signer(keys)
+        self._own_keys = signer.key_set()
+        self._token = TokenEndpoint(issuer=base_url, signer=signer, grants=grants, clock=clock)
+        self._userinfo = UserInfoEndpoint(issuer=base_url, grants=grants)
+        self._discovery = json_answer(discovery.provider_metadata(base_url, signer), headers=_CACHED)
+        self._jwks = json_answer(signer.jwks(), headers=_CACHED)
+
+    def read_authorization(self, pairs: Sequence[tuple[str, str]], federation: Federation) -> LoginRequest:
+        """``pairs``: parameters of the query or the form, decoded once, in order.
+
+        Raises: UnknownService, UnregisteredAddress, InvalidRequest (a page); RefusedRequest (the service is told).
+        """
+        return authorization.read(pairs, federation, self._subject_of_hint)
+
+    async def token(self, request: ClientRequest, federation: Federation) -> HttpAnswer:
+        """Raises: StateUnavailable."""
+        return await self._token.answer(request, federation)
+
+    async def userinfo(self, request: ClientRequest, federation: Federation) -> HttpAnswer:
+        """Raises: StateUnavailable."""
+        return await self._userinfo.answer(request, federation)
+
+    def discovery(self) -> HttpAnswer:
+        return self._discovery
+
+    def jwks(self) -> HttpAnswer:
+        return self._jwks
+
+    async def answer(self, transaction: LoginTransaction, answer: Answer, service: Service) -> Delivery:
+        """A code for this person (RFC 6749 4.1.2).
+
+        Raises: UnregisteredAddress, OtherPerson, EssentialContextNotMet, StateUnavailable.
+        """
+        asked = reply.read(transaction.request.reply)
+        client = _registered(asked, service)
+        subject = answer.release.pairwise_id if client.subject_type == "pairwise" else answer.release.subject_id
+        check_expectations(asked, subject, answer)
+        code = secrets.token_urlsafe(32)
+        grant = CodeGrant(
+            service=service.id,
+            redirect_uri=asked.redirect_uri,
+            code_challenge=asked.code_challenge,
+            scopes=asked.scopes,
+            id_token=self._id_token(asked, subject, answer),
+            userinfo=self._claims(asked, asked.userinfo_claims, answer) | {"sub": subject},
+        )
+        await self._grants.put(CODE, code, grant.write(), CODE_LIFETIME)
+        return self._deliver(asked, {"code": code})
+
+    async def refuse(self, transaction: LoginTransaction, fault: Fault, service: Service) -> Delivery:
+        """RFC 6749 4.1.2.1. The description is our stable reason. Raises: UnregisteredAddress."""
+        asked = reply.read(transaction.request.reply)
+        _registered(asked, service)
+        return self._deliver(asked, {"error": fault.oauth_error, "error_description": fault.code})
+
+    def _deliver(self, asked: Reply, fields: Mapping[str, str]) -> Delivery:
+        """With ``iss``, so that a client of several providers knows whose answer this is (RFC 9207)."""
+        state = {} if asked.state is None else {"state": asked.state}
+        fields = {**fields, **state, "iss": self._issuer}
+        if asked.response_mode == FORM_POST:
+            return FormPost(url=asked.redirect_uri, fields=fields)
+        joint = "&" if "?" in asked.redirect_uri else "?"
+        return Redirect(url=f"{asked.redirect_uri}{joint}{urlencode(fields)}")
+
+    def _id_token(self, asked: Reply, subject: str, answer: Answer) -> dict[str, object]:
+        """Claims of the person are in the ID token only when the ``claims`` parameter asks for them (attributes.md 1.2)."""
+        wanted = frozenset(asked.id_token_claims)
+        everything = self._claims_of(answer.release.attributes, OIDC_SCOPES) if wanted else {}
+        claims = {name: value for name, value in everything.items() if name in wanted}
+        claims |= {
+            "sub": subject,
+            "auth_time": int(answer.authn_instant.timestamp()),
+            "acr": answer.authn_context,
+            discovery.home_issuer_claim(self._issuer): answer.authenticating_authority,
+        }
+        if answer.authn_methods:
+            claims["amr"] = list(answer.authn_methods)
+        if asked.nonce is not None:
+            claims["nonce"] = asked.nonce
+        return claims
+
+    def _claims(self, asked: Reply, named: Sequence[str], answer: Answer) -> dict[str, object]:
+        """Claims of the granted scopes, and those that the ``claims`` parameter names, whatever their scope."""
+        claims = dict(self._claims_of(answer.release.attributes, frozenset(asked.scopes)))
+        if named:
+            everything = self._claims_of(answer.release.attributes, OIDC_SCOPES)
+            claims |= {name: everything[name] for name in named if name in everything}
+        return claims
+
+    def _subject_of_hint(self, hint: str, client_id: str) -> str:
+        """An expired ID token is a good hint too (OIDC Core 3.1.2.1). Raises: InvalidRequest."""
+        try:
+            claims, _ = jose.verify(hint, self._own_keys)
+        except JoseError as error:
+            raise InvalidRequest("id_token_hint is not an ID token of ours") from error
+        subject = claims.get("sub")
+        if claims.get("iss") != self._issuer or claims.get("aud") != client_id or not isinstance(subject, str):
+            raise InvalidRequest("id_token_hint is not an ID token of ours for this client")
+        return subject
+
+
+def check_expectations(asked: Reply, subject: str, answer: Answer) -> None:
+    """What the service demanded of the answer. Raises: OtherPerson, EssentialContextNotMet."""
+    if asked.expected_subject is not None and asked.expected_subject != subject:
+        raise OtherPerson("another person logged in than the service named", service=answer.service)
+    if asked.essential_acr and answer.authn_context not in asked.essential_acr:
+        raise EssentialContextNotMet("no essential acr was proven", service=answer.service)
+
+
+def _registered(asked: Reply, service: Service) -> OidcClient:
+    """Once more, because the registration may have changed since the request (promise P5). Raises: UnregisteredAddress."""
+    if service.client is None or asked.redirect_uri not in service.client.redirect_uris:
+        raise UnregisteredAddress("redirect_uri is no longer registered", service=service.id)
+    return service.client

@@ -1,0 +1,62 @@
+"""The userinfo endpoint (OIDC Core 5.3) with bearer tokens in the header or in the form (RFC 6750 2.1, 2.2), never in a query."""
+
+from __future__ import annotations
+
+from broker.federation.model import Federation
+from broker.login.ports import GrantStore
+from broker.oidc.errors import InvalidRequest, InvalidToken, TokenMissing
+from broker.oidc.op.grants import ACCESS_TOKEN, AccessGrant, handle, read_access_grant
+from broker.oidc.op.http import ClientRequest, HttpAnswer, error_answer, json_answer
+from broker.oidc.op.parameters import Parameters
+
+
+class UserInfoEndpoint:
+    def __init__(self, *, issuer: str, grants: GrantStore) -> None:
+        self._challenge = f'Bearer realm="{issuer}"'
+        self._grants = grants
+
+    async def answer(self, request: ClientRequest, federation: Federation) -> HttpAnswer:
+        """Raises: StateUnavailable."""
+        try:
+            grant = await self._grant(bearer_token(request), federation)
+        except TokenMissing:
+            return HttpAnswer(status=401, headers={"WWW-Authenticate": self._challenge}, body=b"")
+        except (InvalidRequest, InvalidToken) as fault:
+            told = f'{self._challenge}, error="{fault.oauth_error}", error_description="{fault.code}"'
+            return error_answer(fault, challenge=told)
+        return json_answer(grant.userinfo)
+
+    async def _grant(self, token: str, federation: Federation) -> AccessGrant:
+        record = await self._grants.get(ACCESS_TOKEN, handle(token))
+        if record is None:
+            raise InvalidToken("unknown, expired or revoked")
+        grant = read_access_grant(record)
+        if grant.service not in federation.services:
+            raise InvalidToken("the service was removed")
+        return grant
+
+
+def bearer_token(request: ClientRequest) -> str:
+    """Raises: TokenMissing; InvalidRequest, when there are two or the request is malformed."""
+    form = Parameters(request.fields)
+    form.check()
+    in_form = form.get("access_token")
+    in_header = _in_header(request.authorization)
+    if in_form and in_header:
+        raise InvalidRequest("more than one way of sending the token")
+    token = in_header or in_form
+    if token is None:
+        raise TokenMissing("no bearer token")
+    return token
+
+
+def _in_header(authorization: str | None) -> str | None:
+    if authorization is None:
+        return None
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer":
+        return None
+    token = token.strip()
+    if not token.isascii() or not token or " " in token:
+        raise InvalidRequest("malformed")
+    return token

@@ -1,0 +1,128 @@
+"""What a city's OpenID Provider says of itself, and its keys (OpenID Connect Discovery 4, OIDC Core 10.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from broker.errors import HomeUnreachable
+from broker.fetch import Fetcher, FetchError
+from broker.login.ports import Clock
+from broker.oidc import jose, json_object
+from broker.oidc.jose import KeySet, KeySetUnusable
+from broker.oidc.rp.kept import Kept
+
+WELL_KNOWN = "/.well-known/openid-configuration"
+LIFETIME = timedelta(hours=1)
+PAUSE = timedelta(seconds=30)
+
+
+class MetadataUnusable(Exception):
+    """The text says what is wrong with the city's metadata; it holds only names of members."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderMetadata:
+    """``sends_issuer``: every authorization response has ``iss`` (RFC 9207 3)."""
+
+    issuer: str
+    authorization_endpoint: str
+    token_endpoint: str
+    jwks_uri: str
+    userinfo_endpoint: str | None = None
+    sends_issuer: bool = False
+
+
+def read_metadata(body: bytes, issuer: str) -> ProviderMetadata:
+    """``issuer``: the registered one, which the document must repeat exactly (Discovery 4.3). Raises: MetadataUnusable."""
+    try:
+        found = json_object.read(body)
+    except ValueError as error:
+        raise MetadataUnusable("not a JSON object") from error
+    if found.get("issuer") != issuer:
+        raise MetadataUnusable("issuer is another than the registered one")
+    response_types = found.get("response_types_supported")
+    if isinstance(response_types, list) and "code" not in response_types:
+        raise MetadataUnusable("response_types_supported lacks code")
+    return ProviderMetadata(
+        issuer=issuer,
+        authorization_endpoint=_endpoint(found, "authorization_endpoint", issuer),
+        token_endpoint=_endpoint(found, "token_endpoint", issuer),
+        jwks_uri=_endpoint(found, "jwks_uri", issuer),
+        userinfo_endpoint=_endpoint(found, "userinfo_endpoint", issuer) if found.get("userinfo_endpoint") else None,
+        sends_issuer=found.get("authorization_response_iss_parameter_supported") is True,
+    )
+
+
+class Provider:
+    """One city's provider, as far as it is known. Asked when it is needed, never before."""
+
+    def __init__(self, issuer: str, fetcher: Fetcher, clock: Clock) -> None:
+        self._issuer = issuer
+        self._fetcher = fetcher
+        options = {"lifetime": LIFETIME, "pause": PAUSE}
+        self._metadata = Kept(self._fetch_metadata, clock, errors=(FetchError, MetadataUnusable), **options)
+        self._keys = Kept(self._fetch_keys, clock, errors=(FetchError, MetadataUnusable, KeySetUnusable), **options)
+
+    async def metadata(self) -> ProviderMetadata:
+        """Raises: HomeUnreachable."""
+        try:
+            return await self._metadata.get()
+        except (FetchError, MetadataUnusable) as error:
+            raise HomeUnreachable(f"discovery: {error}") from error
+
+    async def keys(self) -> KeySet:
+        """Raises: HomeUnreachable."""
+        try:
+            return await self._keys.get()
+        except (FetchError, MetadataUnusable, KeySetUnusable) as error:
+            raise HomeUnreachable(f"keys: {error}") from error
+
+    async def newer_keys(self) -> KeySet:
+        """For a token whose key is unknown: asks again, but not more often than once in ``PAUSE``. Raises: HomeUnreachable."""
+        try:
+            return await self._keys.renew()
+        except (FetchError, MetadataUnusable, KeySetUnusable) as error:
+            raise HomeUnreachable(f"keys: {error}") from error
+
+    async def _fetch_metadata(self) -> ProviderMetadata:
+        # Discovery 4.1: a slash at the end of the issuer is left out before the path is added.
+        fetched = await self._fetcher.get(self._issuer.removesuffix("/") + WELL_KNOWN)
+        return read_metadata(fetched.body, self._issuer)
+
+    async def _fetch_keys(self) -> KeySet:
+        metadata = await self._metadata.get()
+        return jose.read_key_set((await self._fetcher.get(metadata.jwks_uri)).body)
+
+
+class Providers:
+    """The cities' providers by issuer: one of each for the whole process."""
+
+    def __init__(self, fetcher: Fetcher, clock: Clock) -> None:
+        self._fetcher = fetcher
+        self._clock = clock
+        self._by_issuer: dict[str, Provider] = {}
+
+    def of(self, issuer: str) -> Provider:
+        """``issuer``: a registered one, so that there are no more of them than identity providers."""
+        found = self._by_issuer.get(issuer)
+        if found is None:
+            found = self._by_issuer[issuer] = Provider(issuer, self._fetcher, self._clock)
+        return found
+
+
+def _endpoint(found: Mapping[str, object], name: str, issuer: str) -> str:
+    """An https URL; http only where the registered issuer itself is http, which the registry lets loopback be."""
+    url = found.get(name)
+    if not isinstance(url, str):
+        raise MetadataUnusable(f"{name} is missing")
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise MetadataUnusable(f"{name} is not a URL") from error
+    schemes = ("https", "http") if issuer.startswith("http://") else ("https",)
+    if parts.scheme not in schemes or not parts.hostname or parts.fragment or not url.isprintable():
+        raise MetadataUnusable(f"{name} is not an https URL")
+    return url

@@ -1,0 +1,101 @@
+"""OidcRelyingParty: the upstream edge of OpenID Connect, as the dispatcher uses it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from broker.errors import HomeUnreachable
+from broker.federation.model import Federation, IdentityProvider
+from broker.fetch import Fetcher
+from broker.keys.keyring import KeyRing
+from broker.login.edges import Departure, Redirect
+from broker.login.identity import VerifiedAssertion
+from broker.login.ports import Clock
+from broker.login.steps import SendToIdp
+from broker.login.transaction import LoginTransaction
+from broker.oidc.errors import UnknownKey, WrongIssuer
+from broker.oidc.jose import KeyUnknown, SignedClaims, Signer
+from broker.oidc.rp import authorization_request, callback, id_token, userinfo
+from broker.oidc.rp.callback import Tokens
+from broker.oidc.rp.discovery import Provider, Providers
+from broker.oidc.rp.id_token import Expected
+
+CALLBACK_PATH = "/oidc/callback"
+
+
+class OidcRelyingParty:
+    def __init__(self, *, base_url: str, keys: KeyRing, fetcher: Fetcher, clock: Clock, clock_skew: timedelta) -> None:
+        self._redirect_uri = base_url + CALLBACK_PATH
+        self._signer = Signer(keys)
+        self._fetcher = fetcher
+        self._providers = Providers(fetcher, clock)
+        self._clock = clock
+        self._skew = clock_skew
+
+    async def depart(
+        self, transaction: LoginTransaction, step: SendToIdp, idp: IdentityProvider, federation: Federation
+    ) -> Departure:
+        """Raises: HomeUnreachable."""
+        assert idp.oidc is not None
+        async with self._one_deadline(idp):
+            metadata = await self._providers.of(idp.oidc.issuer).metadata()
+        sent = authorization_request.new(step, idp.oidc.issuer, self._clock())
+        url = authorization_request.url(
+            metadata, idp.oidc, step, sent, redirect_uri=self._redirect_uri, state=transaction.id
+        )
+        return Departure(delivery=Redirect(url=url), remember=sent.strings())
+
+    async def arrive(
+        self, transaction: LoginTransaction, message: Mapping[str, str], idp: IdentityProvider
+    ) -> VerifiedAssertion:
+        """Raises: HomeAnswerInvalid (a subclass for each check), HomeRefused, HomeUnreachable, HomeLoginTooOld, NoPassive."""
+        assert idp.oidc is not None
+        sent = authorization_request.read(transaction.upstream)
+        if sent.issuer != idp.oidc.issuer:
+            raise WrongIssuer("the issuer was registered anew while the login was on its way")
+        provider = self._providers.of(sent.issuer)
+        async with self._one_deadline(idp):
+            metadata = await provider.metadata()
+            code = callback.read(message, sent, metadata, passive=transaction.request.passive)
+            request = callback.token_request(
+                code, sent, idp.oidc, metadata, self._signer, redirect_uri=self._redirect_uri, now=self._clock()
+            )
+            tokens = await callback.exchange(request, metadata, self._fetcher)
+            expected = Expected(
+                issuer=sent.issuer,
+                client_id=idp.oidc.client_id,
+                nonce=sent.nonce,
+                sent_at=sent.sent_at,
+                max_age=sent.max_age,
+                skew=self._skew,
+            )
+            claims = await self._verified(tokens, provider, expected)
+            found: Mapping[str, object] = {}
+            if metadata.userinfo_endpoint is not None:
+                found = await userinfo.fetch(metadata.userinfo_endpoint, tokens.access_token, self._fetcher)
+                id_token.check_userinfo(found, claims)
+        return id_token.assertion(idp, claims, found, tokens.id_token)
+
+    async def _verified(self, tokens: Tokens, provider: Provider, expected: Expected) -> SignedClaims:
+        """With the known keys; with newer ones, if the city signs by one that we do not know yet (OIDC Core 10.1.1)."""
+        keys = await provider.keys()
+        try:
+            return id_token.verify(tokens, keys, expected, self._clock())
+        except KeyUnknown:
+            keys = await provider.newer_keys()
+        try:
+            return id_token.verify(tokens, keys, expected, self._clock())
+        except KeyUnknown as error:
+            raise UnknownKey(f"no key of the issuer fits: {error}") from error
+
+    @asynccontextmanager
+    async def _one_deadline(self, idp: IdentityProvider) -> AsyncIterator[None]:
+        """All calls of one step together: the person waits no longer, however many there are. Raises: HomeUnreachable."""
+        try:
+            async with asyncio.timeout(self._fetcher.timeout_seconds):
+                yield
+        except TimeoutError as error:
+            raise HomeUnreachable("the city did not answer in time", identity_provider=idp.id) from error

@@ -1,0 +1,76 @@
+"""OpenID Connect Discovery 3, RFC 8414 2 and RFC 7517: what the broker says of itself as an OpenID Provider."""
+
+from __future__ import annotations
+
+import pytest
+from authlib.oidc.discovery import OpenIDProviderMetadata
+
+from broker.errors import Fault
+from broker.login.edges import RefusedRequest
+from broker.oidc.errors import RequestNotSupported, RequestUriNotSupported
+from tests.unit.oidc.parties import BASE_URL, ServiceSide, json_of
+
+
+def test_discovery_3_authlib_finds_the_metadata_valid(side: ServiceSide) -> None:
+    OpenIDProviderMetadata(json_of(side.provider.discovery())).validate()
+
+
+def test_discovery_3_the_issuer_is_the_base_url_and_the_endpoints_are_below_it(side: ServiceSide) -> None:
+    found = json_of(side.provider.discovery())
+    assert found["issuer"] == BASE_URL
+    endpoints = ("authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri")
+    assert [found[name].removeprefix(BASE_URL) for name in endpoints] == [
+        "/oidc/authorize",
+        "/oidc/token",
+        "/oidc/userinfo",
+        "/oidc/jwks",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("response_types_supported", ["code"]),
+        ("response_modes_supported", ["query", "form_post"]),
+        ("grant_types_supported", ["authorization_code"]),
+        ("subject_types_supported", ["pairwise", "public"]),
+        ("id_token_signing_alg_values_supported", ["RS256", "ES256"]),
+        ("token_endpoint_auth_methods_supported", ["client_secret_basic", "client_secret_post", "none"]),
+        ("code_challenge_methods_supported", ["S256"]),
+        ("authorization_response_iss_parameter_supported", True),
+        ("claims_parameter_supported", True),
+        ("request_parameter_supported", False),
+        ("request_uri_parameter_supported", False),
+    ],
+)
+def test_discovery_3_only_true_statements(side: ServiceSide, name: str, value: object) -> None:
+    assert json_of(side.provider.discovery())[name] == value
+
+
+@pytest.mark.parametrize(("name", "fault"), [("request", RequestNotSupported), ("request_uri", RequestUriNotSupported)])
+def test_discovery_3_what_is_said_not_to_be_supported_is_refused(
+    side: ServiceSide, name: str, fault: type[Fault]
+) -> None:
+    with pytest.raises(RefusedRequest) as caught:
+        side.read(**{name: "x"})
+    assert isinstance(caught.value.fault, fault)
+
+
+def test_discovery_3_every_scope_and_prompt_that_is_advertised_is_accepted(side: ServiceSide) -> None:
+    found = json_of(side.provider.discovery())
+    side.read(scope=" ".join(found["scopes_supported"]))
+    for prompt in found["prompt_values_supported"]:
+        side.read(prompt=prompt)
+
+
+def test_discovery_3_no_restricted_claim_is_offered(side: ServiceSide) -> None:
+    assert not [claim for claim in json_of(side.provider.discovery())["claims_supported"] if "national" in claim]
+
+
+def test_rfc7517_5_the_keys_are_public_distinct_and_for_signatures(side: ServiceSide) -> None:
+    keys = json_of(side.provider.jwks())["keys"]
+    assert {key["kty"] for key in keys} == {"RSA", "EC"}
+    assert len({key["kid"] for key in keys}) == len(keys)
+    for key in keys:
+        assert key["use"] == "sig"
+        assert not {"d", "p", "q", "dp", "dq", "qi", "k"} & key.keys()

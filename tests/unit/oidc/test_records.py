@@ -1,0 +1,60 @@
+"""What is remembered between two steps comes back as it was, whatever a service or city wrote into it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from broker.federation.model import ServiceId
+from broker.oidc.op import grants, reply
+from broker.oidc.op.grants import AccessGrant, CodeGrant
+from broker.oidc.op.reply import Reply
+from broker.oidc.rp import authorization_request
+from broker.oidc.rp.authorization_request import Sent
+from tests.unit.oidc.parties import NOW
+
+words = st.text(max_size=8)
+lists = st.lists(words, max_size=3).map(tuple)
+claims = st.dictionaries(words, words | st.booleans() | st.lists(words, max_size=2), max_size=3)
+
+
+@given(
+    st.builds(
+        Reply, redirect_uri=words, state=words | st.none(), nonce=words | st.none(), scopes=lists, essential_acr=lists
+    )
+)
+@settings(max_examples=50)
+def test_a_reply_is_remembered(found: Reply) -> None:
+    assert reply.read(found.strings()) == found
+
+
+@given(userinfo=claims, id_token=claims, challenge=words | st.none(), scopes=lists)
+@settings(max_examples=50)
+def test_grants_are_remembered(
+    userinfo: dict[str, object], id_token: dict[str, object], challenge: str | None, scopes: tuple[str, ...]
+) -> None:
+    code = CodeGrant(
+        service=ServiceId("s"),
+        redirect_uri="https://x",
+        code_challenge=challenge,
+        scopes=scopes,
+        id_token=id_token,
+        userinfo=userinfo,
+    )
+    access = AccessGrant(service=ServiceId("s"), userinfo=userinfo)
+    assert grants.read_code_grant(code.write()) == code
+    assert grants.read_access_grant(access.write()) == access
+
+
+def test_a_request_to_a_city_is_remembered() -> None:
+    for age in (None, timedelta(0), timedelta(minutes=5)):
+        sent = Sent(issuer="https://x", nonce="n", code_verifier="v", sent_at=NOW, max_age=age)
+        assert authorization_request.read(sent.strings()) == sent
+
+
+def test_P7_nothing_that_opens_something_is_in_a_representation() -> None:
+    sent = Sent(issuer="https://x", nonce="s3cret", code_verifier="s3cret", sent_at=NOW)
+    access = AccessGrant(service=ServiceId("s"), userinfo={"email": "s3cret"})
+    assert "s3cret" not in f"{sent!r} {access!r}"
