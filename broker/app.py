@@ -1,0 +1,224 @@
+"""The composition root: settings → stores, keys, federation, protocols → one aiohttp application."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+from broker.attributes import schema
+from broker.audit.log import DatabaseAuditLog
+from broker.audit.writer import writer_for
+from broker.database.engine import Database, open_database
+from broker.database.migrate import migrate
+from broker.errors import BrokerFault
+from broker.federation import documents
+from broker.federation.current import CurrentFederation
+from broker.federation.documents import DocumentErrors, DocumentSet
+from broker.federation.model import Federation, Protocol
+from broker.federation.registry import Registry
+from broker.fetch import Fetcher, open_fetcher
+from broker.keys import keyring
+from broker.keys.keyring import KeyRing, KeyRingError
+from broker.login.ports import Clock
+from broker.oidc.op.edge import OpenIdProvider
+from broker.oidc.rp.edge import OidcRelyingParty
+from broker.saml.idp.edge import SamlIdentityProvider
+from broker.saml.metadata import read_entity_id
+from broker.saml.sp.edge import SamlServiceProvider
+from broker.settings import Settings
+from broker.state.grants import GrantRecords
+from broker.state.open import open_store
+from broker.state.replay import ReplayRecords
+from broker.state.store import RecordStore
+from broker.state.transactions import TransactionRecords
+from broker.web.cookies import Cookies
+from broker.web.endpoints import Edges, Endpoints
+from broker.web.health import REVISION, Health
+from broker.web.inbound import BODY_LIMIT
+from broker.web.journey import Journey, Parts
+from broker.web.middleware import Errors, measured
+from broker.web.operations import Operations
+from broker.web.pages import Pages
+from broker.web.presenter import Presenter
+from broker.web.server import serve_until_stopped
+
+log = structlog.get_logger(__name__)
+
+REVISION_POLL_SECONDS = 1.0
+
+
+class StartError(Exception):
+    """The broker cannot start: what is wrong, and what to do (promise P9)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Broker:
+    """One worker's parts, open."""
+
+    settings: Settings
+    database: Database
+    store: RecordStore
+    audit: DatabaseAuditLog
+    registry: Registry
+    federation: CurrentFederation
+    health: Health
+    app: web.Application
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def build_federation(found: DocumentSet, revision: int, *, environment: Mapping[str, str], base: Path) -> Federation:
+    """The snapshot of documents. ``base``: the folder from which ``file:`` secrets are named. Raises: DocumentErrors."""
+    return documents.build(
+        found,
+        revision=revision,
+        read_entity_id=read_entity_id,
+        secret=lambda reference: documents.resolve_secret(reference, environment, base),
+        loaded_at=now(),
+    )
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings, *, clock: Clock = now, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[Broker]:
+    """Everything open and started, closed again at the end. Raises: StartError."""
+    async with AsyncExitStack() as stack:
+        try:
+            broker = await _open(settings, clock, os.environ if environment is None else environment, stack)
+        except (BrokerFault, KeyRingError, DocumentErrors) as error:
+            raise StartError(str(error)) from error
+        yield broker
+
+
+async def run(settings: Settings) -> None:
+    """Serves until a signal stops it. Raises: StartError."""
+    async with opened(settings) as broker:
+        await serve_until_stopped(broker.app, settings, broker.health)
+
+
+async def _open(settings: Settings, clock: Clock, environment: Mapping[str, str], stack: AsyncExitStack) -> Broker:
+    keys = keyring.load(settings.certs_dir)
+    await migrate(settings.database)
+    database = open_database(settings.database)
+    stack.push_async_callback(database.close)
+    store = await open_store(settings.state)
+    stack.push_async_callback(store.close)
+    audit = DatabaseAuditLog(writer_for(database))
+    await audit.start()
+    stack.push_async_callback(audit.close)
+    registry = Registry(database, clock)
+    build = partial(build_federation, environment=environment, base=Path.cwd())
+    federation = CurrentFederation(registry, build)
+    await federation.load()
+    REVISION.set(federation().revision)
+    fetcher = await stack.enter_async_context(
+        open_fetcher(
+            timeout_seconds=settings.upstream_timeout_seconds,
+            development=not settings.secure,
+            allowed_networks=settings.allowed,
+        )
+    )
+    health = Health(checks={"database": database.ping, "state": store.ping})
+    app = _application(settings, keys, store, audit, federation, fetcher, health, clock)
+    await stack.enter_async_context(_following(federation))
+    return Broker(
+        settings=settings,
+        database=database,
+        store=store,
+        audit=audit,
+        registry=registry,
+        federation=federation,
+        health=health,
+        app=app,
+    )
+
+
+def _application(
+    settings: Settings,
+    keys: KeyRing,
+    store: RecordStore,
+    audit: DatabaseAuditLog,
+    federation: CurrentFederation,
+    fetcher: Fetcher,
+    health: Health,
+    clock: Clock,
+) -> web.Application:
+    base_url = settings.base_url
+    replay = ReplayRecords(store)
+    saml_idp = SamlIdentityProvider(
+        base_url=base_url,
+        keys=keys,
+        clock=clock,
+        clock_skew=settings.clock_skew,
+        saml_names=partial(schema.saml_name, base_url=base_url),
+    )
+    saml_sp = SamlServiceProvider(
+        base_url=base_url, keys=keys, clock=clock, clock_skew=settings.clock_skew, replay=replay
+    )
+    openid_provider = OpenIdProvider(
+        base_url=base_url,
+        keys=keys,
+        grants=GrantRecords(store),
+        clock=clock,
+        claims_of=partial(schema.claims, base_url=base_url),
+    )
+    relying_party = OidcRelyingParty(
+        base_url=base_url, keys=keys, fetcher=fetcher, clock=clock, clock_skew=settings.clock_skew
+    )
+    journey = Journey(
+        Parts(
+            transactions=TransactionRecords(store, clock),
+            audit=audit,
+            clock=clock,
+            federation=federation,
+            upstream={Protocol.SAML: saml_sp, Protocol.OIDC: relying_party},
+            downstream={Protocol.SAML: saml_idp, Protocol.OIDC: openid_provider},
+            subject_keys=keys.subject,
+            clock_skew=settings.clock_skew,
+        )
+    )
+    cookies = Cookies(secure=settings.secure)
+    presenter = Presenter(Pages(settings.federation_name), federation, cookies, clock, secure=settings.secure)
+    edges = Edges(saml_idp=saml_idp, saml_sp=saml_sp, openid_provider=openid_provider)
+    endpoints = Endpoints(journey, edges, presenter, cookies, federation)
+    operations = Operations(health, presenter)
+    errors = Errors(journey, presenter)
+    app = web.Application(middlewares=[measured(settings.proxies), errors.middleware], client_max_size=BODY_LIMIT)
+    app.add_routes(endpoints.routes())
+    app.add_routes(operations.routes(metrics_here=not settings.metrics_listen))
+    return app
+
+
+@asynccontextmanager
+async def _following(federation: CurrentFederation) -> AsyncIterator[None]:
+    """Takes each new revision into use within about a second, until the end of the block."""
+    task = asyncio.create_task(_follow(federation), name="federation revisions")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _follow(federation: CurrentFederation) -> None:
+    while True:
+        await asyncio.sleep(REVISION_POLL_SECONDS)
+        try:
+            if await federation.refresh():
+                REVISION.set(federation().revision)
+        except BrokerFault as fault:
+            log.warning("federation.not_reachable", reason=fault.code)

@@ -1,0 +1,123 @@
+"""``broker check``: settings, keys, database, state, documents; each finding with what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import typer
+
+from broker.app import build_federation, now
+from broker.cli.console import Json, out, print_json
+from broker.database.engine import open_database
+from broker.errors import BrokerFault
+from broker.federation.documents import DocumentErrors
+from broker.federation.registry import Registry
+from broker.keys import keyring
+from broker.keys.keyring import ROLLING, KeyRingError
+from broker.settings import Settings, SettingsError, load
+from broker.state.open import open_store
+
+_SOON = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """``level``: ok, notice or error. ``where``: the setting, file or part."""
+
+    level: str
+    where: str
+    message: str
+
+
+def check(as_json: Json = False) -> None:
+    """Verify everything that a start needs, and change nothing. Exit 1 if something is wrong. Example: broker check"""
+    findings = asyncio.run(_findings())
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            mark = {"ok": "[green]ok    [/]", "notice": "[yellow]notice[/]", "error": "[red]error [/]"}[finding.level]
+            out.print(mark, f"{finding.where}: {finding.message}".replace("[", "\\["))
+    raise typer.Exit(1 if any(finding.level == "error" for finding in findings) else 0)
+
+
+async def _findings() -> list[Finding]:
+    try:
+        settings = load()
+    except SettingsError as error:
+        return [_error(*line.split(": ", 1)) for line in str(error).splitlines()]
+    found = [_ok("settings", f"base URL {settings.base_url}"), *_key_findings(settings)]
+    found += await _state_findings(settings)
+    return found + await _data_findings(settings)
+
+
+def _key_findings(settings: Settings) -> list[Finding]:
+    try:
+        ring = keyring.load(settings.certs_dir)
+    except KeyRingError as error:
+        return [_error("keys", str(error))]
+    found = [_ok("keys", f"all there, in {settings.certs_dir}")]
+    for key in (key for use in ROLLING for key in ring.published(use)):
+        until = keyring.valid_until(key)
+        if until is not None and until < now() + _SOON:
+            verb = "ended" if until < now() else "ends"
+            what_to_do = f"roll it over: `broker keys create --next {key.use}`, then `broker keys rotate {key.use}`"
+            found.append(_notice("keys", f"the certificate of {key.use} {verb} {until.date()}; {what_to_do}"))
+    return found
+
+
+async def _state_findings(settings: Settings) -> list[Finding]:
+    try:
+        store = await open_store(settings.state)
+        try:
+            await store.ping()
+        finally:
+            await store.close()
+    except BrokerFault as fault:
+        return [_error("BROKER_STATE_URL", f"cannot be used: {fault.detail or fault.code}")]
+    return [_ok("BROKER_STATE_URL", f"the {urlsplit(settings.state).scheme} store can be written and read")]
+
+
+async def _data_findings(settings: Settings) -> list[Finding]:
+    try:
+        database = open_database(settings.database)
+        try:
+            revision, documents = await Registry(database, now).current()
+        finally:
+            await database.close()
+    except BrokerFault as fault:
+        return [
+            _error(
+                "BROKER_DATABASE_URL",
+                f"cannot be read: {fault.detail or fault.code}; `broker apply DIR` makes the tables",
+            )
+        ]
+    if not documents.documents:
+        return [_notice("federation", "no documents yet; bring them in with `broker apply DIR`")]
+    try:
+        federation = build_federation(documents, revision, environment=os.environ, base=Path.cwd())
+    except DocumentErrors as errors:
+        return [_error(f"{each.path}:{each.line}", f"{each.field}: {each.message}") for each in errors.problems]
+    counts = (
+        f"revision {revision}: {len(federation.organisations)} organisations, "
+        f"{len(federation.identity_providers)} identity providers, {len(federation.services)} services, "
+        f"{len(federation.agreements)} agreements"
+    )
+    return [_ok("BROKER_DATABASE_URL", "can be read"), _ok("federation", counts)]
+
+
+def _ok(where: str, message: str) -> Finding:
+    return Finding(level="ok", where=where, message=message)
+
+
+def _notice(where: str, message: str) -> Finding:
+    return Finding(level="notice", where=where, message=message)
+
+
+def _error(where: str, message: str = "") -> Finding:
+    return Finding(level="error", where=where, message=message)

@@ -1,0 +1,191 @@
+"""Endpoints: the protocol and page addresses of FEDERATION.md. Each reads its request, asks the dispatcher or an edge, and answers.
+
+Nothing is decided here: what a message means is the edges', what happens next is ``journey``'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from broker.errors import HomeAnswerInvalid
+from broker.federation.model import Federation, Protocol
+from broker.login.edges import RefusedRequest
+from broker.login.request import LoginRequest
+from broker.login.transaction import TransactionId
+from broker.oidc.op.edge import OpenIdProvider
+from broker.oidc.op.http import ClientRequest, HttpAnswer
+from broker.saml.idp.edge import SamlIdentityProvider
+from broker.saml.sp.edge import SamlServiceProvider
+from broker.web.cookies import Cookies, fingerprint, new_browser
+from broker.web.inbound import each_once, form_pairs, query_pairs
+from broker.web.journey import Journey, Outcome
+from broker.web.presenter import Presenter, see_other
+
+_SAML_METADATA = "application/samlmetadata+xml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edges:
+    """The four protocol edges, as the endpoints use them."""
+
+    saml_idp: SamlIdentityProvider
+    saml_sp: SamlServiceProvider
+    openid_provider: OpenIdProvider
+
+
+class Endpoints:
+    def __init__(
+        self,
+        journey: Journey,
+        edges: Edges,
+        presenter: Presenter,
+        cookies: Cookies,
+        federation: Callable[[], Federation],
+    ) -> None:
+        self._journey = journey
+        self._edges = edges
+        self._presenter = presenter
+        self._cookies = cookies
+        self._federation = federation
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/saml/idp/sso", self.single_sign_on_redirect),
+            web.post("/saml/idp/sso", self.single_sign_on_post),
+            web.post("/saml/sp/acs", self.assertion_consumer_service),
+            web.get("/saml/idp/metadata", self.saml_idp_metadata),
+            web.get("/saml/sp/metadata", self.saml_sp_metadata),
+            web.get("/.well-known/openid-configuration", self.openid_configuration),
+            web.get("/oidc/authorize", self.authorize),
+            web.post("/oidc/authorize", self.authorize),
+            web.post("/oidc/token", self.token),
+            web.get("/oidc/userinfo", self.userinfo),
+            web.post("/oidc/userinfo", self.userinfo),
+            web.get("/oidc/jwks", self.jwks),
+            web.get("/oidc/callback", self.callback),
+            web.get("/login/{id}", self.show),
+            web.post("/login/{id}", self.forget),
+            web.get("/login/{id}/choose", self.choose),
+            web.get("/login/{id}/again", self.again),
+            web.get("/login/{id}/back", self.back),
+        ]
+
+    # --- toward services ---------------------------------------------------------------------------------------------
+
+    async def single_sign_on_redirect(self, request: web.Request) -> web.StreamResponse:
+        query = request.rel_url.raw_query_string
+        return await self._begin(request, lambda: self._edges.saml_idp.read_redirect(query, self._federation()))
+
+    async def single_sign_on_post(self, request: web.Request) -> web.StreamResponse:
+        form = each_once(await form_pairs(request))
+        query = request.rel_url.raw_query_string
+        return await self._begin(request, lambda: self._edges.saml_idp.read_post(form, query, self._federation()))
+
+    async def authorize(self, request: web.Request) -> web.StreamResponse:
+        pairs = await form_pairs(request) if request.method == "POST" else query_pairs(request)
+        provider = self._edges.openid_provider
+        return await self._begin(request, lambda: provider.read_authorization(pairs, self._federation()))
+
+    async def saml_idp_metadata(self, request: web.Request) -> web.StreamResponse:
+        return web.Response(body=self._edges.saml_idp.metadata(), content_type=_SAML_METADATA)
+
+    async def openid_configuration(self, request: web.Request) -> web.StreamResponse:
+        return _answer(self._edges.openid_provider.discovery())
+
+    async def jwks(self, request: web.Request) -> web.StreamResponse:
+        return _answer(self._edges.openid_provider.jwks())
+
+    async def token(self, request: web.Request) -> web.StreamResponse:
+        return _answer(await self._edges.openid_provider.token(await _client_request(request), self._federation()))
+
+    async def userinfo(self, request: web.Request) -> web.StreamResponse:
+        return _answer(await self._edges.openid_provider.userinfo(await _client_request(request), self._federation()))
+
+    # --- toward cities -----------------------------------------------------------------------------------------------
+
+    async def saml_sp_metadata(self, request: web.Request) -> web.StreamResponse:
+        return web.Response(body=self._edges.saml_sp.metadata(), content_type=_SAML_METADATA)
+
+    async def assertion_consumer_service(self, request: web.Request) -> web.StreamResponse:
+        form = each_once(await form_pairs(request))
+        return await self._receive(request, form, form.get("RelayState", ""), Protocol.SAML)
+
+    async def callback(self, request: web.Request) -> web.StreamResponse:
+        query = each_once(query_pairs(request))
+        return await self._receive(request, query, query.get("state", ""), Protocol.OIDC)
+
+    # --- pages of a login --------------------------------------------------------------------------------------------
+
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        return self._present(request, await self._journey.show(_id(request), self._browser(request)))
+
+    async def forget(self, request: web.Request) -> web.StreamResponse:
+        """ "Forget this choice": a form that posts to its own page."""
+        response = see_other(request.rel_url.raw_path)
+        self._cookies.forget_organisation(response)
+        return response
+
+    async def choose(self, request: web.Request) -> web.StreamResponse:
+        organisation = each_once(query_pairs(request)).get("organisation", "")
+        outcome = await self._journey.choose(_id(request), organisation, self._browser(request))
+        response = self._present(request, outcome)
+        if organisation in self._federation().organisations:
+            self._cookies.remember_organisation(response, organisation)
+        return response
+
+    async def again(self, request: web.Request) -> web.StreamResponse:
+        return self._present(request, await self._journey.reopen(_id(request), self._browser(request)))
+
+    async def back(self, request: web.Request) -> web.StreamResponse:
+        return self._present(request, await self._journey.back_to_service(_id(request), self._browser(request)))
+
+    # --- shared ------------------------------------------------------------------------------------------------------
+
+    async def _begin(self, request: web.Request, read: Callable[[], LoginRequest]) -> web.StreamResponse:
+        """A service's request: it is read, the browser is bound to it, and the first step is taken."""
+        browser = self._cookies.browser(request.cookies) or new_browser()
+        try:
+            outcome = await self._journey.begin(read(), fingerprint(browser))
+        except RefusedRequest as refused:
+            outcome = await self._journey.refuse_request(refused, fingerprint(browser))
+        response = self._present(request, outcome)
+        self._cookies.bind(response, browser)
+        return response
+
+    async def _receive(
+        self, request: web.Request, message: Mapping[str, str], id: str, protocol: Protocol
+    ) -> web.StreamResponse:
+        """A city's answer. Without an id it answers no request of ours: unsolicited answers are refused (P2)."""
+        if not id:
+            raise UnsolicitedAnswer("no RelayState or state")
+        outcome = await self._journey.receive(TransactionId(id), message, self._browser(request), protocol)
+        return self._present(request, outcome)
+
+    def _browser(self, request: web.Request) -> str:
+        return fingerprint(self._cookies.browser(request.cookies))
+
+    def _present(self, request: web.Request, outcome: Outcome) -> web.StreamResponse:
+        return self._presenter.present(request, outcome)
+
+
+class UnsolicitedAnswer(HomeAnswerInvalid):
+    """P2: an answer that no login of ours asked for (saml-profiles 4.1.5, OIDC Core 3.1.2.7)."""
+
+    code = "unsolicited_answer"
+    message_key = "login_used"
+
+
+def _id(request: web.Request) -> TransactionId:
+    return TransactionId(request.match_info["id"])
+
+
+async def _client_request(request: web.Request) -> ClientRequest:
+    fields = await form_pairs(request) if request.method == "POST" and request.can_read_body else ()
+    return ClientRequest(authorization=request.headers.get("Authorization"), fields=fields)
+
+
+def _answer(answer: HttpAnswer) -> web.Response:
+    return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
