@@ -1,0 +1,72 @@
+# One door: `make` alone lists the targets. Each does its own set-up, once.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+PYTHON ?= python3
+export PYTHON
+# Tests run in as many processes.
+PYTEST_WORKERS ?= 2
+BIN := .venv/bin
+READY := .venv/.ready
+AXE := $(if $(wildcard tests/browser/package-lock.json),tests/browser/node_modules/.ready)
+
+.PHONY: help setup demo test lint type bench interop fuzz docs lock clean debian-demo debian-test
+
+help: ## This list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: debian-test $(READY) $(AXE) ## Install everything: Debian packages, .venv, what the browser tests need
+
+demo: debian-demo $(READY) ## Two cities, two services and the broker between them, on this machine
+	$(BIN)/broker demo
+
+test: setup lint type ## All checks: lint, types, imports, and every test
+	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile
+
+lint: $(READY) ## Style, mistakes, and which package may import which
+	$(BIN)/ruff check broker tests scripts
+	$(BIN)/ruff format --check broker tests scripts
+	$(BIN)/lint-imports --no-logo
+
+type: $(READY) ## Types, strictly
+	$(BIN)/mypy
+
+bench: debian-test $(READY) ## Logins a second, latency, CPU and memory; options in BENCH="--logins 500 --workers 1,2"
+	$(BIN)/python -m tests.bench $(BENCH)
+
+interop: debian-test $(READY) ## The four protocol pairs against independent implementations, refusals included
+	$(BIN)/broker demo --check --port $${PORT:-18080} --dir var/interop
+
+fuzz: debian-test $(READY) ## The property tests, with new random examples each time; ROUNDS=20
+	@for round in $$(seq $(or $(ROUNDS),20)); do \
+		$(BIN)/pytest -q -n $(PYTEST_WORKERS) -m "hypothesis and not browser" || exit 1; \
+	done
+
+docs: $(READY) ## Write the generated pages of docs/reference anew, and check every link
+	$(BIN)/python scripts/docs.py --write
+
+lock: $(READY) ## Resolve the dependencies of pyproject.toml into requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra demo --extra dev --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements.lock
+
+clean: ## Remove what was made here: .venv, caches, the demo's data
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache var tests/browser/node_modules
+
+debian-demo:
+	@scripts/install-debian-packages demo
+
+debian-test:
+	@scripts/install-debian-packages test
+
+# The order matters: Debian's python3-venv first.
+$(READY): requirements.lock pyproject.toml | debian-demo
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name it: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+tests/browser/node_modules/.ready: tests/browser/package-lock.json | debian-test
+	cd tests/browser && npm ci --silent --ignore-scripts --no-audit --no-fund
+	@touch $@
