@@ -63,6 +63,7 @@ def list_keys(as_json: Json = False) -> None:
 @app.command()
 def rotate(
     use: Annotated[str, typer.Argument(help="saml-signing, saml-encryption, metadata-signing, oidc-signing")],
+    as_json: Json = False,
 ) -> None:
     """next becomes active, active becomes previous. Example: broker keys rotate oidc-signing
 
@@ -73,6 +74,9 @@ def rotate(
         moved = keyring.rotate(settings.certs_dir, _use(use))
     except KeyRingError as error:
         fail(str(error))
+    if as_json:
+        print_json([{"before": str(before), "after": str(after)} for before, after in moved])
+        return
     for before, after in moved:
         out.print(f"{before.name} is now {after.name}", markup=False)
     out.print("Restart the broker, so that it signs with the new key.")

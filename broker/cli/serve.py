@@ -46,6 +46,9 @@ def _serve_here(settings: Settings) -> int:
         uvloop.run(run(settings))
     except StartError as error:
         fail(str(error))
+    except OSError as error:
+        where = " and ".join(filter(None, (settings.listen, settings.metrics_listen)))
+        fail(f"BROKER_LISTEN, BROKER_METRICS_LISTEN: cannot listen on {where}: {os.strerror(error.errno or 0)}")
     return 0
 
 

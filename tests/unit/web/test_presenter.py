@@ -261,7 +261,7 @@ def test_P11_without_a_script_there_is_a_button_and_no_link_that_would_show_the_
 
 
 def test_the_page_that_posts_names_city_and_service(shown: Shown) -> None:
-    assert "Pori’s login" in page(shown.present(posting(Forwarding.TO_HOME))).text_content()
+    assert "Pori" in page(shown.present(posting(Forwarding.TO_HOME))).text_content()
     assert "Shared wiki" in page(shown.present(posting(Forwarding.SIGNED_IN))).text_content()
 
 

@@ -1,0 +1,21 @@
+"""A broker that listens, with cities and services around it; one for each file of tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.stories.town import Ground, Town, lay_ground, open_town
+
+
+@pytest.fixture(scope="session")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
+    return lay_ground(tmp_path_factory.mktemp("ground"))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def town(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
+    async with open_town(ground, tmp_path_factory.mktemp("town")) as opened:
+        yield opened
