@@ -13,7 +13,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "BROKER_"
@@ -106,12 +106,13 @@ class Settings(BaseSettings):
             ip_network(each)
         return value
 
-    @model_validator(mode="after")
-    def _memory_is_for_one_process(self) -> Settings:
+    @field_validator("state_url")
+    @classmethod
+    def _state_url(cls, value: str) -> str:
         schemes = ("", "sqlite", "redis", "rediss", "redis+sentinel", "memory")
-        if self.state_url and urlsplit(self.state_url).scheme not in schemes:
-            raise ValueError("state_url must be sqlite:///FILE, redis://, rediss://, redis+sentinel:// or memory://")
-        return self
+        if value and urlsplit(value).scheme not in schemes:
+            raise ValueError("must be sqlite:///FILE, redis://, rediss://, redis+sentinel:// or memory://")
+        return value
 
     @property
     def secure(self) -> bool:
