@@ -86,8 +86,13 @@ def _came_up(process: subprocess.Popen[bytes], settings: Settings) -> bool:
 
 
 def _kept(process: subprocess.Popen[bytes], command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    """The worker, or another in its place; the values of one that is no more leave the metrics."""
+    # Imported here: a supervisor that loaded the broker's parts would hold their memory.
+    from prometheus_client.multiprocess import mark_process_dead
+
     if process.poll() is None:
         return process
+    mark_process_dead(process.pid, environment["PROMETHEUS_MULTIPROC_DIR"])  # type: ignore[no-untyped-call]
     complain(f"worker {process.pid} ended with status {process.returncode}; starting another")
     time.sleep(_RESTART_PAUSE)
     return _start(command, environment)

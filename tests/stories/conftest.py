@@ -27,3 +27,10 @@ async def town(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> Asyn
 def office(ground: Ground, tmp_path: Path) -> Office:
     """An operator's machine with the documents beside it; none of them is in use yet."""
     return Office(ground=ground, folder=tmp_path)
+
+
+@pytest.fixture
+async def town_of_own(ground: Ground, tmp_path: Path) -> AsyncIterator[Town]:
+    """A town that the test may change."""
+    async with open_town(ground, tmp_path) as opened:
+        yield opened

@@ -11,7 +11,7 @@ import re
 import shutil
 import zlib
 from base64 import b64encode
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import jwt
 from aiohttp import ClientSession, DummyCookieJar, web
+from aiohttp.typedefs import Handler
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from lxml import html
@@ -123,13 +124,25 @@ class NeighbourParties(Parties):
         return f"{self.base}/neighbour/sso"
 
 
+@dataclass(kw_only=True)
 class City(oidc.City):
     """The bench's OIDC city. ``proven``: its tenant has proven the domain of its addresses (Entra ID's ``xms_edov``).
-    ``delay``: seconds before it exchanges a code.
+    ``delay``: seconds before it exchanges a code. ``trouble``: what answers at a path instead.
     """
 
-    proven = True
-    delay = 0.0
+    proven: bool = True
+    delay: float = 0.0
+    trouble: dict[str, Handler] = field(default_factory=dict)
+
+    def application(self) -> web.Application:
+        app = super().application()
+
+        @web.middleware
+        async def troubled(request: web.Request, handler: Handler) -> web.StreamResponse:
+            return await self.trouble.get(request.path, handler)(request)
+
+        app.middlewares.append(troubled)
+        return app
 
     async def _token(self, request: web.Request) -> web.Response:
         await asyncio.sleep(self.delay)
@@ -301,6 +314,7 @@ class Town:
     session: ClientSession
     city: City
     seen: BrokerParties
+    stop_city: Callable[[], Awaitable[None]]
 
     @property
     def base(self) -> str:
@@ -465,29 +479,29 @@ def settings_of(ground: Ground, folder: Path, **changes: Any) -> Settings:
 
 
 @asynccontextmanager
-async def serving_city(ground: Ground, app: web.Application) -> AsyncIterator[None]:
-    """Where the OIDC city is registered to be."""
+async def serving_city(ground: Ground, app: web.Application) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Where the OIDC city is registered to be. Gives what stops it before the end of the block."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, HOST, int(ground.parties.base.rpartition(":")[2])).start()
     try:
-        yield
+        yield runner.cleanup
     finally:
         await runner.cleanup()
 
 
 @asynccontextmanager
-async def open_town(
-    ground: Ground, folder: Path, *, city: web.Application | None = None, **changes: Any
-) -> AsyncIterator[Town]:
-    """``city``: in the OIDC city's place. ``changes``: of the broker's settings."""
+async def open_town(ground: Ground, folder: Path, **changes: Any) -> AsyncIterator[Town]:
+    """``changes``: of the broker's settings."""
     settings = settings_of(ground, folder, **changes)
-    good_city = City(parties=ground.parties, callback=f"{settings.base_url}/oidc/callback")
+    city = City(parties=ground.parties, callback=f"{settings.base_url}/oidc/callback")
     async with (
         new_session() as session,
         opened(settings, environment=SECRETS) as broker,
         listening(broker.app, settings, broker.health),
-        serving_city(ground, city or good_city.application()),
+        serving_city(ground, city.application()) as stop_city,
     ):
         seen = await discover(session, settings.base_url)
-        yield Town(ground=ground, settings=settings, broker=broker, session=session, city=good_city, seen=seen)
+        yield Town(
+            ground=ground, settings=settings, broker=broker, session=session, city=city, seen=seen, stop_city=stop_city
+        )
