@@ -9,13 +9,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 from lxml import html
 from playwright.sync_api import CDPSession, Page
 
 _AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 _RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
+Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 TALL = 800
 USUAL_TEXT = 16
 LEAST_TARGET = 24
@@ -68,9 +70,9 @@ def _axe() -> str:
     return _AXE.read_text(encoding="utf-8")
 
 
-def set_up(page: Page, *, scheme: str = "light", width: int = 1280) -> None:
+def set_up(page: Page, *, scheme: Scheme = "light", width: int = 1280) -> None:
     page.set_viewport_size({"width": width, "height": TALL})
-    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page.emulate_media(color_scheme=scheme)
 
 
 def violations(page: Page) -> list[str]:
@@ -135,4 +137,5 @@ def headings(page: Page) -> Sequence[int]:
 
 def inline_code(markup: str) -> list[str]:
     """Scripts and styles that stand in the page itself; the Content-Security-Policy would stop them."""
-    return [str(found) for found in html.document_fromstring(markup).xpath(_INLINE)]
+    found = cast(list[object], html.document_fromstring(markup).xpath(_INLINE))
+    return [str(each) for each in found]

@@ -13,11 +13,11 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.browser import looks
+from tests.browser.looks import SCHEMES
 from tests.browser.pages import LANGUAGES, PAGES, PageOfTheBroker
 from tests.browser.servers import Demo
 from tests.browser.visitor import REFERENCE, SCREENSHOTS, Visitor
 
-SCHEMES = ("light", "dark")
 NARROW, WIDE = 320, 1280
 LOOKS = tuple(product(SCHEMES, (NARROW, WIDE)))
 POLICY = (
