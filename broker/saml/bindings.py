@@ -16,6 +16,7 @@ RELAY_STATE_LIMIT = 1024
 """Octets of a service's RelayState. saml-bindings 3.4.3 says 80, which many products exceed."""
 _LINE_BREAKS = str.maketrans("", "", "\r\n")
 _SIGNATURE_PARAMETERS = ("SigAlg", "Signature")
+_SIG_ALG = quote(names.RSA_SHA256, safe="")
 
 
 class BindingRefused(Exception):
@@ -65,10 +66,10 @@ def read_query(raw_query: str) -> dict[str, str]:
 
 def write_redirect(location: str, name: str, message: str, relay_state: str | None, signer: Signer) -> str:
     """The address to send the browser to, with the signed message in its query."""
-    parameters = [(name, _deflated(message)), ("RelayState", relay_state), ("SigAlg", names.RSA_SHA256)]
-    query = "&".join(f"{key}={quote(value, safe='')}" for key, value in parameters if value is not None)
-    signature = b64encode(signer.detached(query.encode("ascii"))).decode("ascii")
-    return f"{location}{'&' if '?' in location else '?'}{query}&Signature={quote(signature, safe='')}"
+    relay = "" if relay_state is None else f"&RelayState={quote(relay_state, safe='')}"
+    query = f"{name}={_quoted_base64(_deflated(message))}{relay}&SigAlg={_SIG_ALG}"
+    signature = _quoted_base64(signer.detached(query.encode("ascii")))
+    return f"{location}{'&' if '?' in location else '?'}{query}&Signature={signature}"
 
 
 def read_post(value: str) -> bytes:
@@ -152,7 +153,11 @@ def _inflated(octets: bytes) -> bytes:
     return found
 
 
-def _deflated(message: str) -> str:
+def _deflated(message: str) -> bytes:
     deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    packed = deflater.compress(message.encode("utf-8")) + deflater.flush()
-    return b64encode(packed).decode("ascii")
+    return deflater.compress(message.encode("utf-8")) + deflater.flush()
+
+
+def _quoted_base64(octets: bytes) -> str:
+    """As ``quote`` would: these three characters are the only ones of base64 that a query may not hold."""
+    return b64encode(octets).decode("ascii").replace("+", "%2B").replace("/", "%2F").replace("=", "%3D")

@@ -16,6 +16,8 @@ from broker.saml.names import PREFIXES, XML
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _IN_TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#xD;"})
 _IN_ATTRIBUTE = str.maketrans({"&": "&amp;", "<": "&lt;", '"': "&quot;", "\t": "&#x9;", "\n": "&#xA;", "\r": "&#xD;"})
+# Most values hold none of them, and looking is ten times cheaper than translating.
+_SPECIAL = re.compile('[&<>"\t\n\r]')
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +41,10 @@ Child = Node | Rendered | str
 
 def element(name: str, attributes: Mapping[str, str | None] | None = None, *children: Child | None) -> Node:
     """An element; attributes and children that are None are left out."""
-    given = ((key, value) for key, value in (attributes or {}).items() if value is not None)
-    return Node(
-        name=name,
-        attributes=tuple(sorted(given, key=_order)),
-        children=tuple(child for child in children if child is not None),
-    )
+    given = [(key, value) for key, value in (attributes or {}).items() if value is not None]
+    if len(given) > 1:
+        given.sort(key=_order)
+    return Node(name, tuple(given), tuple(child for child in children if child is not None))
 
 
 def canonical(node: Node) -> str:
@@ -54,33 +54,54 @@ def canonical(node: Node) -> str:
 
 def parts(node: Node) -> list[str]:
     """The canonical text in pieces: the start tag, each child, the end tag. Raises: ValueError."""
-    pieces = _parts(node, frozenset())
-    if any(_ILLEGAL.search(piece) for piece in pieces):
+    prefix = _prefix(node)
+    inner = frozenset((prefix,))
+    pieces = [_start_tag(node, f' xmlns:{prefix}="{PREFIXES[prefix]}"')]
+    for child in node.children:
+        written: list[str] = []
+        _write(child, inner, written)
+        pieces.append("".join(written))
+    pieces.append(f"</{node.name}>")
+    # Nothing that can be printed is illegal, and asking for that is the cheaper question.
+    if any(not piece.isprintable() and _ILLEGAL.search(piece) for piece in pieces):
         raise ValueError("a character that XML cannot carry")
     return pieces
 
 
-def _parts(node: Node, rendered: frozenset[str]) -> list[str]:
-    prefix = node.name.partition(":")[0]
-    declared = "" if prefix in rendered else f' xmlns:{prefix}="{PREFIXES[prefix]}"'
-    inner = rendered | {prefix}
-    written = "".join(f' {name}="{value.translate(_IN_ATTRIBUTE)}"' for name, value in node.attributes)
-    return [
-        f"<{node.name}{declared}{written}>",
-        *(_child(child, inner) for child in node.children),
-        f"</{node.name}>",
-    ]
-
-
-def _child(child: Child, rendered: frozenset[str]) -> str:
+def _write(child: Child, rendered: frozenset[str], out: list[str]) -> None:
+    """Appends the text of a child. ``rendered``: the prefixes that an element around it declares."""
     if isinstance(child, str):
-        return child.translate(_IN_TEXT)
-    if isinstance(child, Rendered):
-        return child.text
-    return "".join(_parts(child, rendered))
+        out.append(child.translate(_IN_TEXT) if _SPECIAL.search(child) else child)
+    elif isinstance(child, Rendered):
+        out.append(child.text)
+    else:
+        prefix = _prefix(child)
+        if prefix in rendered:
+            out.append(_start_tag(child, ""))
+        else:
+            out.append(_start_tag(child, f' xmlns:{prefix}="{PREFIXES[prefix]}"'))
+            rendered = rendered | {prefix}
+        for each in child.children:
+            _write(each, rendered, out)
+        out.append(f"</{child.name}>")
 
 
-def _order(attribute: tuple[str, str]) -> tuple[str, str]:
+def _prefix(node: Node) -> str:
+    return node.name.partition(":")[0]
+
+
+def _start_tag(node: Node, declared: str) -> str:
+    if not node.attributes:
+        return f"<{node.name}{declared}>"
+    written = "".join([f' {name}="{_attribute(value)}"' for name, value in node.attributes])
+    return f"<{node.name}{declared}{written}>"
+
+
+def _attribute(value: str) -> str:
+    return value.translate(_IN_ATTRIBUTE) if _SPECIAL.search(value) else value
+
+
+def _order(attribute: tuple[str, object]) -> tuple[str, str]:
     """Canonical order: by namespace, then by name; those without a namespace come first."""
     prefix, _, local = attribute[0].rpartition(":")
     return (XML if prefix else "", local)

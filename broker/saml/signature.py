@@ -245,26 +245,26 @@ class Signer:
     def __init__(self, key: Key) -> None:
         assert isinstance(key.private, rsa.RSAPrivateKey)
         self._private = key.private
-        self._key_info = element("ds:KeyInfo", None, x509_data(key))
+        self._key_info = _in_signature(element("ds:KeyInfo", None, x509_data(key)))
 
     def detached(self, octets: bytes) -> bytes:
         """An RSA-SHA256 signature."""
-        return self._private.sign(octets, padding.PKCS1v15(), hashes.SHA256())
+        return self._private.sign(octets, _PKCS1, _SHA256)
 
     def enveloped(self, node: Node, *, after: int) -> Rendered:
         """The element with its signature behind the first ``after`` children, where its schema wants it."""
         pieces = parts(node)
         digest = sha256("".join(pieces).encode("utf-8")).digest()
-        signature = self._signature(dict(node.attributes)["ID"], digest)
-        place = after + 1
-        return Rendered("".join([*pieces[:place], signature, *pieces[place:]]))
+        pieces.insert(after + 1, self._signature(dict(node.attributes)["ID"], digest))
+        return Rendered("".join(pieces))
 
     def _signature(self, id: str, digest: bytes) -> str:
-        signed_info = _signed_info(id, b64encode(digest).decode("ascii"))
-        value = self.detached(canonical(signed_info).encode("utf-8"))
-        text = b64encode(value).decode("ascii")
-        return canonical(
-            element("ds:Signature", None, signed_info, element("ds:SignatureValue", None, text), self._key_info)
+        """``id``: one of ours, which needs no escaping."""
+        signed_info = _SIGNED_INFO.format(id=id, digest=_base64(digest))
+        value = self.detached(f"<ds:SignedInfo{_DECLARED}>{signed_info}".encode("ascii"))
+        return (
+            f"<ds:Signature{_DECLARED}><ds:SignedInfo>{signed_info}"
+            f"<ds:SignatureValue>{_base64(value)}</ds:SignatureValue>{self._key_info}</ds:Signature>"
         )
 
 
@@ -276,7 +276,8 @@ def x509_data(key: Key) -> Node:
     return element("ds:X509Data", None, element("ds:X509Certificate", None, lines))
 
 
-def _signed_info(id: str, digest: str) -> Node:
+def _signed_info() -> Node:
+    """With places for the ID and the digest of what is signed."""
     return element(
         "ds:SignedInfo",
         None,
@@ -284,9 +285,24 @@ def _signed_info(id: str, digest: str) -> Node:
         element("ds:SignatureMethod", {"Algorithm": names.RSA_SHA256}),
         element(
             "ds:Reference",
-            {"URI": f"#{id}"},
+            {"URI": "#{id}"},
             element("ds:Transforms", None, *(element("ds:Transform", {"Algorithm": each}) for each in _TRANSFORMS)),
             element("ds:DigestMethod", {"Algorithm": names.SHA256}),
-            element("ds:DigestValue", None, digest),
+            element("ds:DigestValue", None, "{digest}"),
         ),
     )
+
+
+def _in_signature(node: Node) -> str:
+    """The canonical text of a child of ds:Signature, which declares the prefix already."""
+    return canonical(node).replace(_DECLARED, "", 1)
+
+
+def _base64(octets: bytes) -> str:
+    return b64encode(octets).decode("ascii")
+
+
+_PKCS1, _SHA256 = padding.PKCS1v15(), hashes.SHA256()
+_DECLARED = f' xmlns:ds="{names.DS}"'
+# Written once: signing is then a matter of filling in. Behind the start tag, which declares the prefix or not.
+_SIGNED_INFO = _in_signature(_signed_info()).removeprefix("<ds:SignedInfo>")

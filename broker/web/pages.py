@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from broker.federation.model import Contact, Organisation, Service, Texts, text_in
 from broker.web import i18n, names
@@ -35,6 +35,11 @@ from broker.web.views import (
 
 FEW = 12
 """So many organisations are shown with their monograms; more get first letters and a search field."""
+
+_FRAMES = 2048
+"""So many pages that send a form on are kept, some 2 kB each."""
+# NUL is in no name of the registry: no document can hold it.
+_PLACE = Markup("\0fields\0")
 
 _HELP_DESK_ROLES = ("helpdesk", "operations", "technical", "coordinator")
 _COORDINATOR_ROLES = ("coordinator", *_HELP_DESK_ROLES)
@@ -71,6 +76,23 @@ class _Fact:
     code: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Frame:
+    """A rendered page without its hidden fields, and what it was rendered from: the same objects, not equal ones."""
+
+    service: Service
+    organisation: Organisation | None
+    monograms: Monograms
+    before: str
+    after: str
+
+    def fits(self, view: ForwardPage) -> bool:
+        """False after a new revision of the federation: its names may have changed."""
+        return (
+            self.service is view.service and self.organisation is view.organisation and self.monograms is view.monograms
+        )
+
+
 class Pages:
     """Everything is read when this is made: templates are compiled, catalogues loaded."""
 
@@ -84,6 +106,7 @@ class Pages:
         self._refused = environment.get_template("refused.html")
         self._forward = environment.get_template("forward.html")
         self._start = environment.get_template("start.html")
+        self._frames: dict[tuple[str, ...], _Frame] = {}
         for language in i18n.NAMES:
             i18n.translations(language)
 
@@ -129,6 +152,17 @@ class Pages:
         )
 
     def forward(self, view: ForwardPage, language: str) -> str:
+        """Most logins end with this page: what surrounds the fields is rendered once for each service and home."""
+        home = view.organisation.id if view.organisation else ""
+        key = (language, view.forwarding, view.action, view.service.id, home)
+        frame = self._frames.get(key)
+        if frame is None or not frame.fits(view):
+            if len(self._frames) >= _FRAMES:
+                self._frames.clear()
+            frame = self._frames[key] = self._frame(view, language)
+        return f"{frame.before}{_hidden(view.fields)}{frame.after}"
+
+    def _frame(self, view: ForwardPage, language: str) -> _Frame:
         service_letters = service_monogram(view.service)
         home_letters = view.monograms.get(view.organisation.id, "") if view.organisation else ""
         say = _speaker(
@@ -137,7 +171,7 @@ class Pages:
         )
         texts = _FORWARDING[view.forwarding]
         to_home = view.forwarding is Forwarding.TO_HOME
-        return self._forward.render(
+        page = self._forward.render(
             language=language,
             here=None,
             monograms=(service_letters, home_letters) if to_home else (home_letters, service_letters),
@@ -146,7 +180,15 @@ class Pages:
             lead=say(texts.lead),
             button=say(texts.button),
             action=view.action,
-            fields=view.fields,
+            fields=_PLACE,
+        )
+        before, _, after = page.partition(_PLACE)
+        return _Frame(
+            service=view.service,
+            organisation=view.organisation,
+            monograms=view.monograms,
+            before=before,
+            after=after,
         )
 
     def start(self, view: StartPage, language: str) -> str:
@@ -420,6 +462,12 @@ class _ForwardTexts:
     title: str
     lead: str
     button: str
+
+
+def _hidden(fields: Mapping[str, str]) -> str:
+    return "\n".join(
+        f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">' for name, value in fields.items()
+    )
 
 
 _FORWARDING = {

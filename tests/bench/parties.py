@@ -195,7 +195,7 @@ def _city_metadata(parties: Parties) -> str:
 def _service_metadata(parties: Parties) -> str:
     return f"""\
 <md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" entityID="{parties.service_entity_id}">
-  <md:SPSSODescriptor AuthnRequestsSigned="true" WantAssertionsSigned="true"
+  <md:SPSSODescriptor AuthnRequestsSigned="true" WantAssertionsSigned="false"
       protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">
     {_key_descriptor(parties.service_key)}
     <md:AssertionConsumerService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
