@@ -1,13 +1,14 @@
 """Keeps the reference pages equal to the code, and every link of every page whole.
 
 ``scripts/docs.py`` complains and ends with 1 when a page is not what the code says; ``--write`` writes it anew. Generated
-is what stands between ``<!-- generated: NAME -->`` and ``<!-- end of NAME -->``.
+is what stands between ``<!-- generated: NAME -->`` and ``<!-- end of NAME -->``, and the JSON Schema of each kind of document.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import pkgutil
 import re
 import subprocess
@@ -21,9 +22,11 @@ from pydantic_core import PydanticUndefined
 import broker
 from broker.cli.commands import app
 from broker.errors import Fault
+from broker.federation.documents import json_schemas
 from broker.settings import PREFIX, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
+SCHEMAS = ROOT / "docs" / "reference" / "schemas"
 _BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
 _FENCED = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 _CODE = re.compile(r"`[^`\n]*`")
@@ -45,15 +48,24 @@ def main() -> int:
 
 def generate(*, write: bool) -> Iterator[str]:
     """A complaint for each page that is not what the code says, and was not written anew."""
-    for page in pages():
-        text = page.read_text("utf-8")
-        right = _BLOCK.sub(lambda block: f"{block[1]}\n{GENERATORS[block[2]]()}\n\n{block[3]}", text)
-        if right == text:
+    for file, right in (*_generated_pages(), *_json_schemas()):
+        if file.exists() and file.read_text("utf-8") == right:
             continue
         if write:
-            page.write_text(right, "utf-8")
+            file.write_text(right, "utf-8")
         else:
-            yield f"{page.relative_to(ROOT)}: not what the code says; `make docs` writes it anew"
+            yield f"{file.relative_to(ROOT)}: not what the code says; `make docs` writes it anew"
+
+
+def _generated_pages() -> Iterator[tuple[Path, str]]:
+    for page in pages():
+        text = page.read_text("utf-8")
+        yield page, _BLOCK.sub(lambda block: f"{block[1]}\n{GENERATORS[block[2]]()}\n\n{block[3]}", text)
+
+
+def _json_schemas() -> Iterator[tuple[Path, str]]:
+    for kind, schema in json_schemas().items():
+        yield SCHEMAS / f"{kind}.json", json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def settings() -> str:
