@@ -6,13 +6,14 @@ that it proves nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from broker.attributes import dialects
 from broker.attributes.errors import ContextNotMet
 from broker.attributes.trace import TraceStep, Verdict
 from broker.errors import MfaNotProven
 from broker.federation.model import AssuranceRule, IdentityProvider, Protocol, Service
+from broker.federation.quirks import takes_comparisons
 from broker.login.identity import Identity, VerifiedAssertion
 from broker.login.request import Comparison, LoginRequest
 
@@ -58,19 +59,25 @@ def understand(assertion: VerifiedAssertion, idp: IdentityProvider, trace: list[
     return level, mfa
 
 
-def contexts_to_request(request: LoginRequest, service: Service, idp: IdentityProvider) -> tuple[str, ...]:
-    """What to ask of the city. Where several factors are needed: its own contexts that are registered as proof of them.
+def contexts_to_request(
+    request: LoginRequest, service: Service, idp: IdentityProvider
+) -> tuple[tuple[str, ...], Comparison]:
+    """What to ask of the city, and how it is meant. Where several factors are needed: its own contexts that are registered
+    as proof of them.
 
     Contexts that every login meets are not asked for alone: a city that signs its people in without a password
-    (Kerberos, a key) would refuse them. ``maximum`` asks for nothing either.
+    (Kerberos, a key) would refuse them. A city that knows no comparison gets the levels that would satisfy it.
     """
     if service.require.mfa:
-        return _contexts_of(idp, REFEDS_MFA)
-    if request.comparison is Comparison.MAXIMUM or set(request.requested_contexts) <= BASELINE:
-        return ()
+        return _contexts_of(idp, REFEDS_MFA), Comparison.EXACT
+    comparison = request.comparison
+    if comparison in (Comparison.EXACT, Comparison.MINIMUM) and set(request.requested_contexts) <= BASELINE:
+        return (), Comparison.EXACT
     known = [context for context in request.requested_contexts if context in STRENGTH]
+    if comparison is not Comparison.EXACT and not _takes_comparisons(idp):
+        known, comparison = _satisfying(known, comparison, idp), Comparison.EXACT
     wanted = [theirs for context in known for theirs in _contexts_of(idp, context)]
-    return tuple(dict.fromkeys(wanted))
+    return tuple(dict.fromkeys(wanted)), comparison
 
 
 def answer_context(identity: Identity, request: LoginRequest, service: Service, trace: list[TraceStep]) -> str:
@@ -122,6 +129,18 @@ def _contexts_of(idp: IdentityProvider, level: str) -> tuple[str, ...]:
     return tuple(context for context in found if ":" in context) or (() if level == REFEDS_MFA else (level,))
 
 
+def _takes_comparisons(idp: IdentityProvider) -> bool:
+    """OIDC's acr_values know none (OIDC Core 3.1.2.1)."""
+    return idp.protocol is Protocol.SAML and takes_comparisons(idp)
+
+
+def _satisfying(requested: Sequence[str], comparison: Comparison, idp: IdentityProvider) -> list[str]:
+    """The levels registered for the city that satisfy the comparison, the weakest first."""
+    registered = {level for rule in idp.assurance.values() if (level := _level(rule)) is not None}
+    levels = sorted(registered, key=lambda level: (STRENGTH[level], level))
+    return [level for level in levels if _met(tuple(requested), comparison, level, level == REFEDS_MFA) is not None]
+
+
 def _met(requested: tuple[str, ...], comparison: Comparison, proven: str, mfa: bool) -> str | None:
     """saml-core 3.3.2.2.1. For ``exact``, the first of the requested contexts that holds; else the proven one."""
     if comparison is Comparison.EXACT:
@@ -135,7 +154,7 @@ def _met(requested: tuple[str, ...], comparison: Comparison, proven: str, mfa: b
         enough = any(strength >= each for each in compared) or (mfa and REFEDS_MFA in requested)
         return proven if enough else None
     if comparison is Comparison.BETTER:
-        return proven if len(asked) == len(requested) and strength > max(asked) else None
+        return proven if asked and len(asked) == len(requested) and strength > max(asked) else None
     return proven if any(strength <= each for each in asked) else None
 
 

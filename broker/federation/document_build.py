@@ -272,6 +272,9 @@ class _Builder:
             status=model.status,
             testers=frozenset(model.testers),
             url=model.url,
+            sign_requests=isinstance(model, models.SamlServiceModel) and model.sign_requests,
+            unsolicited=isinstance(model, models.SamlServiceModel) and model.unsolicited,
+            cbc=isinstance(model, models.SamlServiceModel) and model.cbc,
             metadata=metadata,
             client=client,
         )
@@ -450,6 +453,9 @@ def _identity_provider(
         subject=SubjectRule(keyspace=model.subject.keyspace or model.id, source=model.subject.source),
         attributes=tuple(_attribute_rule(name, rule) for name, rule in model.attributes.items()),
         assurance={signal: AssuranceRule(level=rule.level, mfa=rule.mfa) for signal, rule in model.assurance.items()},
+        quirks=frozenset(model.quirks) if isinstance(model, models.SamlIdentityProviderModel) else frozenset(),
+        unsolicited=isinstance(model, models.SamlIdentityProviderModel) and model.unsolicited,
+        sha1_until=model.sha1_until if isinstance(model, models.SamlIdentityProviderModel) else None,
         metadata=metadata,
         oidc=oidc,
     )

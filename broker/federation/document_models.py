@@ -18,6 +18,7 @@ from broker.attributes import dialects, transforms, values
 from broker.attributes.assurance import STRENGTH
 from broker.attributes.release import BUNDLES
 from broker.federation.model import Status
+from broker.federation.quirks import QUIRKS
 
 ID_PATTERN = r"^[a-z0-9][a-z0-9-]{0,62}$"
 LANGUAGE_PATTERN = "^(fi|sv|en)$"
@@ -50,6 +51,12 @@ def _known_level(level: str) -> str:
     if level not in STRENGTH:
         raise ValueError(f"no level of the schema; there are {', '.join(STRENGTH)}")
     return level
+
+
+def _known_quirk(name: str) -> str:
+    if name not in QUIRKS:
+        raise ValueError(f"no quirk that is known here; there are {', '.join(QUIRKS)}")
+    return name
 
 
 def _known_category(category: str) -> str:
@@ -196,6 +203,9 @@ class _IdentityProviderModel(_Model):
 class SamlIdentityProviderModel(_IdentityProviderModel):
     protocol: Literal["saml"]
     metadata: Plain
+    quirks: list[Annotated[str, _checked_by(_known_quirk)]] = []
+    unsolicited: bool = False
+    sha1_until: date | None = None
 
 
 class OidcIdentityProviderModel(_IdentityProviderModel):
@@ -238,6 +248,9 @@ class _ServiceModel(_Model):
 class SamlServiceModel(_ServiceModel):
     protocol: Literal["saml"]
     metadata: Plain
+    sign_requests: bool = False
+    unsolicited: bool = False
+    cbc: bool = False
 
 
 class ClientModel(_Model):

@@ -153,7 +153,11 @@ class OidcProvider:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityProvider:
-    """A city's login service. Exactly one of ``metadata`` (SAML) and ``oidc`` is set, as ``protocol`` says."""
+    """A city's login service. Exactly one of ``metadata`` (SAML) and ``oidc`` is set, as ``protocol`` says.
+
+    SAML only: ``quirks``, names of ``federation/quirks.py``. ``unsolicited``: its answers are taken though nobody asked.
+    ``sha1_until``: the last day, in Finnish time, on which its signatures may still be made by SHA-1.
+    """
 
     id: IdentityProviderId
     protocol: Protocol
@@ -163,6 +167,9 @@ class IdentityProvider:
     subject: SubjectRule
     attributes: tuple[AttributeRule, ...] = ()
     assurance: Mapping[str, AssuranceRule] = field(default_factory=dict)
+    quirks: frozenset[str] = frozenset()
+    unsolicited: bool = False
+    sha1_until: date | None = None
     metadata: MetadataFile | None = None
     oidc: OidcProvider | None = None
 
@@ -219,6 +226,9 @@ class Service:
 
     ``entity_categories``: category URIs whose bundle of attributes the service gets beside ``attributes``.
     ``testers``: (organisation, canonical eppn or mail) pairs as ``left@scope``, who may log in while ``status`` is test.
+
+    SAML only: ``sign_requests``, its AuthnRequests must be signed whatever its metadata says. ``unsolicited``: a login may
+    begin here, without a request of it. ``cbc``: its assertions are encrypted by AES-CBC, because it knows nothing better.
     """
 
     id: ServiceId
@@ -231,6 +241,9 @@ class Service:
     status: Status = Status.DRAFT
     testers: frozenset[str] = frozenset()
     url: str | None = None
+    sign_requests: bool = False
+    unsolicited: bool = False
+    cbc: bool = False
     metadata: MetadataFile | None = None
     client: OidcClient | None = None
 

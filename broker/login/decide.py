@@ -172,14 +172,18 @@ def _send(
 ) -> SendToIdp:
     hint = request.hints.login_hint or ""
     ours = hint.rpartition("@")[2].lower() in federation.organisations[organisation].scopes
+    contexts, comparison = assurance.contexts_to_request(request, service, idp)
     return SendToIdp(
         idp=idp.id,
         organisation=organisation,
         force_authn=request.force_authn,
         passive=request.passive,
         max_age=request.max_age,
-        requested_contexts=assurance.contexts_to_request(request, service, idp),
+        requested_contexts=contexts,
+        comparison=comparison,
         login_hint=hint if ours else None,
+        requesters=(*request.requesters, service.entity_id),
+        proxy_count=request.proxy_count,
     )
 
 

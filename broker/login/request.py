@@ -42,7 +42,8 @@ class LoginRequest:
     RelayState or state, nonce, PKCE challenge …), as strings; opaque to the heart. ``requested_contexts`` are
     AuthnContextClassRefs or acr values, in the service's order of preference. ``max_age`` is the greatest age of the
     upstream login that the service accepts. ``choose_anew``: the person shall see the choice of organisation even when
-    there is but one (prompt=select_account).
+    there is but one (prompt=select_account). ``requesters``: the chain of those on whose behalf the service asks, itself not
+    among them (saml-core 3.4.1.5). ``proxy_count``: how many more identity providers may stand behind the city's; None: any.
     """
 
     service: ServiceId
@@ -56,3 +57,5 @@ class LoginRequest:
     requested_contexts: tuple[str, ...] = ()
     comparison: Comparison = Comparison.EXACT
     ui_locales: tuple[str, ...] = ()
+    requesters: tuple[str, ...] = ()
+    proxy_count: int | None = None

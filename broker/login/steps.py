@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from broker.attributes.trace import Trace
 from broker.errors import Fault
 from broker.federation.model import IdentityProviderId, OrganisationId, ServiceId
+from broker.login.request import Comparison
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +23,10 @@ class ChooseOrganisation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendToIdp:
-    """Send the browser to this city. The rest is what the service asked of the login, passed on."""
+    """Send the browser to this city. The rest is what the service asked of the login, passed on.
+
+    ``requested_contexts`` are the city's own words. ``requesters`` end with the service.
+    """
 
     idp: IdentityProviderId
     organisation: OrganisationId
@@ -30,7 +34,10 @@ class SendToIdp:
     passive: bool = False
     max_age: timedelta | None = None
     requested_contexts: tuple[str, ...] = ()
+    comparison: Comparison = Comparison.EXACT
     login_hint: str | None = None
+    requesters: tuple[str, ...] = ()
+    proxy_count: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """The only builder of record names: namespaced by what the record is, versioned, and never telling a secret.
 
-``ks1`` is the form of all records together: a version of the broker that writes them otherwise counts it up, and then
+``ks2`` is the form of all records together: a version of the broker that writes them otherwise counts it up, and then
 neither reads the other's records.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from base64 import urlsafe_b64encode
 from hashlib import sha256
 
-_FORM = "ks1"
+_FORM = "ks2"
 
 
 def transaction(id: str) -> str:

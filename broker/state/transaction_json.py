@@ -17,7 +17,7 @@ from broker.state.errors import RecordUnreadable
 
 T = TypeVar("T")
 
-VERSION = 1
+VERSION = 2
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -61,6 +61,8 @@ def _request(request: LoginRequest) -> dict[str, object]:
         "requested_contexts": request.requested_contexts,
         "comparison": request.comparison,
         "ui_locales": request.ui_locales,
+        "requesters": request.requesters,
+        "proxy_count": request.proxy_count,
     }
 
 
@@ -91,6 +93,10 @@ class _Members:
 
     def number(self, name: str) -> int:
         return _typed(self._members.pop(name), int)
+
+    def maybe_number(self, name: str) -> int | None:
+        value = self._members.pop(name)
+        return None if value is None else _typed(value, int)
 
     def texts(self, name: str) -> tuple[str, ...]:
         return tuple(_typed(each, str) for each in _typed(self._members.pop(name), list))
@@ -159,6 +165,8 @@ def _read_request(members: _Members) -> LoginRequest:
         requested_contexts=members.texts("requested_contexts"),
         comparison=Comparison(members.text("comparison")),
         ui_locales=members.texts("ui_locales"),
+        requesters=members.texts("requesters"),
+        proxy_count=members.maybe_number("proxy_count"),
     )
     members.end()
     return request

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from broker.login.edges import Delivery, FormPost, Redirect
+from broker.login.request import Comparison
 from broker.saml import bindings, names
 from broker.saml.canonical import Node, canonical, element
 from broker.saml.metadata import Endpoint
@@ -15,7 +16,8 @@ from broker.saml.xml import write_instant
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthnRequest:
-    """``destination``: where it goes, and by which binding. ``contexts``: AuthnContextClassRefs, one of which must hold."""
+    """``destination``: where it goes, and by which binding. ``contexts``: AuthnContextClassRefs, compared by
+    ``comparison`` (saml-core 3.3.2.2.1)."""
 
     id: str
     issuer: str
@@ -25,6 +27,7 @@ class AuthnRequest:
     force_authn: bool = False
     passive: bool = False
     contexts: tuple[str, ...] = ()
+    comparison: Comparison = Comparison.EXACT
 
 
 def delivery(request: AuthnRequest, relay_state: str, signer: Signer) -> Delivery:
@@ -54,10 +57,10 @@ def write(request: AuthnRequest) -> Node:
         },
         element("saml:Issuer", None, request.issuer),
         element("samlp:NameIDPolicy", {"AllowCreate": "true"}),
-        _requested_authn_context(request.contexts) if request.contexts else None,
+        _requested_authn_context(request) if request.contexts else None,
     )
 
 
-def _requested_authn_context(contexts: tuple[str, ...]) -> Node:
-    references = (element("saml:AuthnContextClassRef", None, context) for context in contexts)
-    return element("samlp:RequestedAuthnContext", {"Comparison": "exact"}, *references)
+def _requested_authn_context(request: AuthnRequest) -> Node:
+    references = (element("saml:AuthnContextClassRef", None, context) for context in request.contexts)
+    return element("samlp:RequestedAuthnContext", {"Comparison": request.comparison}, *references)

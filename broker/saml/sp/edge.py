@@ -68,6 +68,7 @@ class SamlServiceProvider:
             force_authn=step.force_authn or step.max_age is not None,
             passive=step.passive,
             contexts=step.requested_contexts,
+            comparison=step.comparison,
         )
         delivery = authn_request.delivery(request, transaction.id, self._signer)
         return Departure(delivery=delivery, remember={_REQUEST_ID: request.id})

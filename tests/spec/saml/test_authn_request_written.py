@@ -14,6 +14,7 @@ from lxml import etree
 from signxml import XMLVerifier
 
 from broker.login.edges import FormPost, Redirect
+from broker.login.request import Comparison
 from broker.saml.xml import schema
 
 CITY_SSO = "https://adfs.pori.example/adfs/ls/"
@@ -52,10 +53,11 @@ def test_core_3_4_1_ForceAuthn_and_IsPassive(
     assert {name: request.get(name) for name in ("ForceAuthn", "IsPassive") if request.get(name)} == attributes
 
 
-def test_core_3_3_2_2_1_RequestedAuthnContext_is_exact(upstream: Any, tool: Any) -> None:
-    asked = tool.inflated(upstream.depart(requested_contexts=("urn:a", "urn:b")))
+@pytest.mark.parametrize("comparison", list(Comparison))
+def test_core_3_3_2_2_1_RequestedAuthnContext(comparison: Comparison, upstream: Any, tool: Any) -> None:
+    asked = tool.inflated(upstream.depart(requested_contexts=("urn:a", "urn:b"), comparison=comparison))
     contexts = asked.find("samlp:RequestedAuthnContext", NS)
-    assert contexts.get("Comparison") == "exact"
+    assert contexts.get("Comparison") == comparison
     assert [each.text for each in contexts] == ["urn:a", "urn:b"]
     schema({NS["samlp"]: "saml-schema-protocol-2.0.xsd"}).assertValid(asked)
 

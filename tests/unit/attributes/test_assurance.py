@@ -18,6 +18,7 @@ from broker.attributes.errors import ContextNotMet
 from broker.attributes.trace import TraceStep, Verdict
 from broker.errors import MfaNotProven
 from broker.federation.model import AssuranceRule, Protocol, Requirements
+from broker.federation.quirks import QUIRKS, Quirk
 from broker.login.request import Comparison
 
 LOA2, LOA3 = "http://ftn.ficora.fi/2017/loa2", "http://ftn.ficora.fi/2017/loa3"
@@ -78,19 +79,52 @@ def test_the_city_is_asked_in_its_own_words(
 ) -> None:
     idp = an_idp(assurance={MULTIPLE: MFA, "mfa": MFA, "urn:city:loa2": AssuranceRule(level=LOA2)})
 
-    assert contexts_to_request(a_request(requested_contexts=requested), a_service(), idp) == asked
+    assert contexts_to_request(a_request(requested_contexts=requested), a_service(), idp) == (asked, Comparison.EXACT)
 
 
 def test_a_service_that_requires_mfa_has_it_asked_for(an_idp: Any, a_request: Any, a_service: Any) -> None:
     idp, service = an_idp(assurance={MULTIPLE: MFA}), a_service(require=Requirements(mfa=True))
 
-    assert contexts_to_request(a_request(requested_contexts=(FALLBACK,)), service, idp) == (MULTIPLE,)
+    asked = contexts_to_request(a_request(requested_contexts=(FALLBACK,)), service, idp)
+    assert asked == ((MULTIPLE,), Comparison.EXACT)
 
 
-def test_nothing_is_asked_for_that_shall_not_be_exceeded(an_idp: Any, a_request: Any, a_service: Any) -> None:
-    request = a_request(requested_contexts=(REFEDS_MFA,), comparison=Comparison.MAXIMUM)
+@pytest.mark.parametrize("comparison", [Comparison.MINIMUM, Comparison.BETTER, Comparison.MAXIMUM])
+def test_core_3_3_2_2_1_the_comparison_is_passed_on(
+    comparison: Comparison, an_idp: Any, a_request: Any, a_service: Any
+) -> None:
+    request = a_request(requested_contexts=(REFEDS_MFA,), comparison=comparison)
+    idp = an_idp(protocol=Protocol.SAML, assurance={MULTIPLE: MFA})
 
-    assert contexts_to_request(request, a_service(), an_idp(assurance={MULTIPLE: MFA})) == ()
+    assert contexts_to_request(request, a_service(), idp) == ((MULTIPLE,), comparison)
+
+
+@pytest.mark.parametrize(
+    ("comparison", "asked"),
+    [
+        pytest.param(Comparison.MINIMUM, ("urn:city:loa2", "urn:city:loa3"), id="minimum"),
+        pytest.param(Comparison.BETTER, ("urn:city:loa3",), id="better"),
+        pytest.param(Comparison.MAXIMUM, ("urn:city:sfa", "urn:city:loa2"), id="maximum"),
+    ],
+)
+@pytest.mark.parametrize(
+    "city", [{"protocol": Protocol.OIDC}, {"protocol": Protocol.SAML, "quirks": frozenset({"exact-only"})}]
+)
+def test_a_city_that_knows_no_comparison_gets_the_levels_that_satisfy_it(
+    city: Any,
+    comparison: Comparison,
+    asked: tuple[str, ...],
+    an_idp: Any,
+    a_request: Any,
+    a_service: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(QUIRKS, "exact-only", Quirk(why="an example", comparisons=False))
+    levels = {"urn:city:sfa": REFEDS_SFA, "urn:city:loa2": LOA2, "urn:city:loa3": LOA3}
+    idp = an_idp(assurance={name: AssuranceRule(level=level) for name, level in levels.items()}, **city)
+    request = a_request(requested_contexts=(LOA2,), comparison=comparison)
+
+    assert contexts_to_request(request, a_service(), idp) == (asked, Comparison.EXACT)
 
 
 # --- what the service is told -------------------------------------------------------------------------------------------

@@ -25,11 +25,11 @@ def test_an_issuer_cannot_run_over_into_a_message_id():
 
 
 def test_names_are_namespaced_and_versioned():
-    assert re.fullmatch(r"ks1:tx:[\w-]{43}", record_names.transaction("id"))
-    assert re.fullmatch(r"ks1:seen:[\w-]{43}", record_names.message("issuer", "id"))
-    assert re.fullmatch(r"ks1:grant:code:[\w-]{43}", record_names.grant("code", "secret"))
+    assert re.fullmatch(r"ks2:tx:[\w-]{43}", record_names.transaction("id"))
+    assert re.fullmatch(r"ks2:seen:[\w-]{43}", record_names.message("issuer", "id"))
+    assert re.fullmatch(r"ks2:grant:code:[\w-]{43}", record_names.grant("code", "secret"))
 
 
 def test_a_name_stays_what_it_is_for_as_long_as_its_form():
     """Another name for the same record would lose every login of the moment of an upgrade."""
-    assert record_names.transaction("id") == "ks1:tx:6Imwe1na3mCpe2DHfU_1LXXlQvicpwVDlTr18FxXXaE"
+    assert record_names.transaction("id") == "ks2:tx:6Imwe1na3mCpe2DHfU_1LXXlQvicpwVDlTr18FxXXaE"
