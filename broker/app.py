@@ -157,13 +157,14 @@ def _application(
     clock: Clock,
 ) -> web.Application:
     base_url = settings.base_url
-    replay = ReplayRecords(store)
+    replay, grants = ReplayRecords(store), GrantRecords(store)
     saml_idp = SamlIdentityProvider(
         base_url=base_url,
         keys=keys,
         clock=clock,
         clock_skew=settings.clock_skew,
         saml_names=partial(schema.saml_name, base_url=base_url),
+        grants=grants,
     )
     saml_sp = SamlServiceProvider(
         base_url=base_url, keys=keys, clock=clock, clock_skew=settings.clock_skew, replay=replay
@@ -171,7 +172,7 @@ def _application(
     openid_provider = OpenIdProvider(
         base_url=base_url,
         keys=keys,
-        grants=GrantRecords(store),
+        grants=grants,
         clock=clock,
         claims_of=partial(schema.claims, base_url=base_url),
     )

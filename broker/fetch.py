@@ -166,6 +166,13 @@ class Fetcher:
         """Sends ``fields`` as application/x-www-form-urlencoded. Raises: FetchError."""
         return await self._fetch("POST", url, limit, timeout_seconds, authorization, fields)
 
+    async def post(
+        self, url: str, body: bytes, *, content_type: str, headers: Mapping[str, str], limit: int = DEFAULT_LIMIT
+    ) -> Fetched:
+        """Sends ``body`` as it is. Raises: FetchError."""
+        sent = {"Content-Type": content_type, **headers}
+        return await self._fetch("POST", url, limit, None, None, body, sent)
+
     async def _fetch(
         self,
         method: str,
@@ -173,7 +180,8 @@ class Fetcher:
         limit: int,
         timeout_seconds: float | None,
         authorization: str | None,
-        fields: Mapping[str, str] | None = None,
+        data: Mapping[str, str] | bytes | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Fetched:
         url = _parsed(text)
         host = self._guard.check_url(url)
@@ -183,8 +191,8 @@ class Fetcher:
                 self._session.request(
                     method,
                     url,
-                    data=fields,
-                    headers={"Authorization": authorization} if authorization else None,
+                    data=data,
+                    headers={"Authorization": authorization} if authorization else headers,
                     allow_redirects=False,
                 ) as response,
             ):

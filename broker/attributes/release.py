@@ -7,6 +7,7 @@ home organisation allows (attributes.md section 4).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from broker.attributes import home, subject
 from broker.attributes.schema import ATTRIBUTES, ORGANISATION_NAME, Origin, Sensitivity
@@ -14,6 +15,7 @@ from broker.attributes.trace import TraceStep, Verdict
 from broker.federation.model import Organisation, Service
 from broker.keys.keyring import SubjectKeys
 from broker.login.identity import Identity
+from broker.login.request import LoginRequest
 from broker.login.steps import Release
 
 CODE_OF_CONDUCT = "https://refeds.org/category/code-of-conduct/v2"
@@ -67,6 +69,26 @@ def release(
         elif values or name in wanted:
             trace.append(_step(name, Verdict.WITHHELD, wanted.get(name, "not_registered"), reason))
     return Release(subject_id=ids["subjectId"][0], pairwise_id=ids["pairwiseId"][0], attributes=released)
+
+
+def as_asked(released: Release, request: LoginRequest, trace: list[TraceStep]) -> Release:
+    """What this one request asks of the release: fewer attributes, and never more than the pairwise identifier, which the
+    service gets as its name identifier anyway."""
+    attributes = dict(released.attributes)
+    if request.attributes is not None:
+        asked = {*request.attributes, *(ACCOMPANIES[name] for name in request.attributes if name in ACCOMPANIES)}
+        for name in [each for each in attributes if each.partition("#")[0] not in asked]:
+            del attributes[name]
+            trace.append(_step(name, Verdict.WITHHELD, "request", "the request does not ask for it"))
+    if request.needs_pairwise_id and "pairwiseId" not in attributes:
+        attributes["pairwiseId"] = (released.pairwise_id,)
+        trace.append(_step("pairwiseId", Verdict.RELEASED, "subject-id:req", ""))
+    return replace(released, attributes=attributes)
+
+
+def may_get(service: Service, name: str) -> bool:
+    """Whether the service's registration admits the attribute, whoever the person is."""
+    return name in _wanted(service)
 
 
 def _identifiers(

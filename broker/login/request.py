@@ -42,7 +42,8 @@ class LoginRequest:
     RelayState or state, nonce, PKCE challenge …), as strings; opaque to the heart. ``requested_contexts`` are
     AuthnContextClassRefs or acr values, in the service's order of preference. ``max_age`` is the greatest age of the
     upstream login that the service accepts. ``choose_anew``: the person shall see the choice of organisation even when
-    there is but one (prompt=select_account). ``requesters``: the chain of those on whose behalf the service asks, itself not
+    there is but one (prompt=select_account). ``attributes``: the canonical names that the service asks for this time; None:
+    all that it gets. ``needs_pairwise_id``: it wants that attribute beside the name identifier. ``requesters``: the chain of those on whose behalf the service asks, itself not
     among them (saml-core 3.4.1.5). ``proxy_count``: how many more identity providers may stand behind the city's; None: any.
     """
 
@@ -57,5 +58,7 @@ class LoginRequest:
     requested_contexts: tuple[str, ...] = ()
     comparison: Comparison = Comparison.EXACT
     ui_locales: tuple[str, ...] = ()
+    attributes: tuple[str, ...] | None = None
+    needs_pairwise_id: bool = False
     requesters: tuple[str, ...] = ()
     proxy_count: int | None = None

@@ -72,6 +72,12 @@ def write_redirect(location: str, name: str, message: str, relay_state: str | No
     return f"{location}{'&' if '?' in location else '?'}{query}&Signature={signature}"
 
 
+def write_artifact(location: str, artifact: str, relay_state: str | None) -> str:
+    """saml-bindings 3.6.3.1: the address to send the browser to, with the artifact in its query."""
+    relay = "" if relay_state is None else f"&RelayState={quote(relay_state, safe='')}"
+    return f"{location}{'&' if '?' in location else '?'}SAMLart={quote(artifact, safe='')}{relay}"
+
+
 def read_post(value: str) -> bytes:
     """The form's SAMLRequest or SAMLResponse. Raises: BindingRefused."""
     if len(value) > 2 * MESSAGE_LIMIT:

@@ -61,7 +61,7 @@ class RequestUnsupported(InvalidServiceRequest):
 
 
 class UnsupportedBinding(InvalidServiceRequest):
-    """The answer is asked for by another binding than HTTP-POST."""
+    """saml-core 3.4.1: the answer is asked for by a binding by which the address takes none."""
 
     code = "saml_unsupported_binding"
     saml_status: ClassVar[tuple[str, ...]] = (REQUESTER, UNSUPPORTED_BINDING)
@@ -79,6 +79,13 @@ class UnsupportedAuthnContext(InvalidServiceRequest):
 
     code = "saml_no_authn_context"
     saml_status: ClassVar[tuple[str, ...]] = (RESPONDER, NO_AUTHN_CONTEXT)
+
+
+class UnknownAttributeConsumingService(InvalidServiceRequest):
+    """saml-core 3.4.1: AttributeConsumingServiceIndex names no set of attributes of the service's metadata."""
+
+    code = "saml_unknown_attribute_consuming_service"
+    saml_status: ClassVar[tuple[str, ...]] = (REQUESTER, REQUEST_UNSUPPORTED)
 
 
 class ProxyCountExceeded(InvalidServiceRequest):

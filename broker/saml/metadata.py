@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from broker.federation.documents import UnreadableMetadata
 from broker.saml import names
 from broker.saml.encryption import EncryptionKey
-from broker.saml.names import ds, md
+from broker.saml.names import ds, md, saml
 from broker.saml.signature import UnusableKey, VerificationKey, public_key, verification_key
-from broker.saml.xml import Element, XmlRefused, instant, is_true, line_of, parse, text_of
+from broker.saml.xml import Element, XmlRefused, instant, is_true, line_of, local_name, parse, text_of
 from broker.settings import is_loopback
 
 METADATA_LIMIT = 16 * 1024 * 1024
@@ -54,10 +54,19 @@ class RequestedAttribute:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttributeConsumingService:
+    """A set of attributes that a service may ask for by its index (saml-metadata 2.4.4.1)."""
+
+    index: int
+    requested_attributes: tuple[RequestedAttribute, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SpDescriptor:
     """A service. ``want_assertions_signed`` None: its metadata does not say.
 
     ``encryption_key``: set when a KeyDescriptor says use="encryption"; then assertions are encrypted for it.
+    ``subject_id_requirement``: subject-id, pairwise-id, any or none (subject-id-attr 1.0, 4), None when it does not say.
     """
 
     entity_id: str
@@ -69,21 +78,8 @@ class SpDescriptor:
     assertion_consumer_services: tuple[IndexedEndpoint, ...]
     single_logout_services: tuple[Endpoint, ...]
     name_id_formats: tuple[str, ...]
-    requested_attributes: tuple[RequestedAttribute, ...]
-
-    @property
-    def default_assertion_consumer_service(self) -> IndexedEndpoint:
-        """saml-metadata 2.2.3, among those by POST: the first default, else the first not forbidden to be it, else the first."""
-        found = self.post_assertion_consumer_services
-        for wanted in (True, None):
-            for each in found:
-                if each.is_default is wanted:
-                    return each
-        return found[0]
-
-    @property
-    def post_assertion_consumer_services(self) -> tuple[IndexedEndpoint, ...]:
-        return tuple(each for each in self.assertion_consumer_services if each.binding == names.BINDING_POST)
+    attribute_consuming_services: tuple[AttributeConsumingService, ...]
+    subject_id_requirement: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,8 +118,10 @@ def read_sp(content: bytes) -> SpDescriptor:
     if authn_requests_signed and not keys:
         raise UnreadableMetadata("it says AuthnRequestsSigned, but has no certificate for signing", line_of(role))
     consumers = tuple(_indexed(each) for each in role.iterfind(md("AssertionConsumerService")))
-    if not any(each.binding == names.BINDING_POST for each in consumers):
-        raise UnreadableMetadata("it has no AssertionConsumerService with the HTTP-POST binding", line_of(role))
+    if not any(each.binding in RESPONSE_BINDINGS for each in consumers):
+        raise UnreadableMetadata(
+            "it has no AssertionConsumerService with the HTTP-POST or HTTP-Artifact binding", line_of(role)
+        )
     want = role.get("WantAssertionsSigned")
     return SpDescriptor(
         entity_id=_entity_id(entity),
@@ -132,10 +130,12 @@ def read_sp(content: bytes) -> SpDescriptor:
         encryption_key=next(iter(_encryption_keys(role)), None),
         authn_requests_signed=authn_requests_signed,
         want_assertions_signed=None if want is None else is_true(want),
-        assertion_consumer_services=consumers,
+        # Those by other bindings (PAOS, SAML 1) are none to answer at.
+        assertion_consumer_services=tuple(each for each in consumers if each.binding in RESPONSE_BINDINGS),
         single_logout_services=_endpoints(role, "SingleLogoutService"),
         name_id_formats=_name_id_formats(role),
-        requested_attributes=tuple(_requested_attributes(role)),
+        attribute_consuming_services=tuple(_attribute_consuming_services(role)),
+        subject_id_requirement=_subject_id_requirement(entity),
     )
 
 
@@ -164,6 +164,9 @@ def read_idp(content: bytes) -> IdpDescriptor:
     )
 
 
+SUBJECT_ID_REQUIREMENTS = ("subject-id", "pairwise-id", "any", "none")
+RESPONSE_BINDINGS = (names.BINDING_POST, names.BINDING_ARTIFACT)
+"""saml-profiles 4.1.4.3: how a Response may reach a service."""
 _SSO_BINDINGS = (names.BINDING_REDIRECT, names.BINDING_POST)
 
 
@@ -257,14 +260,19 @@ def _endpoints(role: Element, name: str) -> tuple[Endpoint, ...]:
     )
 
 
-def _indexed(element: Element) -> IndexedEndpoint:
-    index, is_default = element.get("index", ""), element.get("isDefault")
+def _index(element: Element) -> int:
+    index = element.get("index", "")
     if not index.isdecimal() or not index.isascii() or int(index) > 65535:
-        raise UnreadableMetadata("an AssertionConsumerService needs an index from 0 to 65535", line_of(element))
+        raise UnreadableMetadata(f"{local_name(element)} needs an index from 0 to 65535", line_of(element))
+    return int(index)
+
+
+def _indexed(element: Element) -> IndexedEndpoint:
+    is_default = element.get("isDefault")
     return IndexedEndpoint(
         binding=element.get("Binding", ""),
         location=_location(element),
-        index=int(index),
+        index=_index(element),
         is_default=None if is_default is None else is_true(is_default),
     )
 
@@ -290,10 +298,33 @@ def _name_id_formats(role: Element) -> tuple[str, ...]:
         raise UnreadableMetadata(str(error), error.line) from error
 
 
-def _requested_attributes(role: Element) -> Iterable[RequestedAttribute]:
-    for each in role.iterfind(f"{md('AttributeConsumingService')}/{md('RequestedAttribute')}"):
+def _attribute_consuming_services(role: Element) -> Iterable[AttributeConsumingService]:
+    for each in role.iterfind(md("AttributeConsumingService")):
+        yield AttributeConsumingService(index=_index(each), requested_attributes=tuple(_requested_attributes(each)))
+
+
+def _requested_attributes(service: Element) -> Iterable[RequestedAttribute]:
+    for each in service.iterfind(md("RequestedAttribute")):
         yield RequestedAttribute(
             name=each.get("Name", ""),
             name_format=each.get("NameFormat"),
             is_required=is_true(each.get("isRequired")),
         )
+
+
+def _subject_id_requirement(entity: Element) -> str | None:
+    """subject-id-attr 1.0, 4: an entity attribute with one value."""
+    path = f"{md('Extensions')}/{{{names.MDATTR}}}EntityAttributes/{saml('Attribute')}"
+    for attribute in entity.iterfind(path):
+        if attribute.get("Name") == names.SUBJECT_ID_REQUIREMENT:
+            try:
+                values = [text_of(each) for each in attribute.iterfind(saml("AttributeValue"))]
+            except XmlRefused as error:
+                raise UnreadableMetadata(str(error), error.line) from error
+            if len(values) != 1 or values[0] not in SUBJECT_ID_REQUIREMENTS:
+                raise UnreadableMetadata(
+                    f"{names.SUBJECT_ID_REQUIREMENT} must have one value of {', '.join(SUBJECT_ID_REQUIREMENTS)}",
+                    line_of(attribute),
+                )
+            return values[0]
+    return None

@@ -137,6 +137,13 @@ def is_true(value: str | None) -> bool:
     return value is not None and value.strip() in ("true", "1")
 
 
+def number(text: str) -> int:
+    """A non-negative integer that the schema has checked. Raises: BadValue, when no reasonable one is so long."""
+    if len(text) > 20:
+        raise BadValue("a number of too many digits")
+    return int(text)
+
+
 def line_of(element: Element) -> int:
     """0 when it was not read from a document."""
     line = element.sourceline

@@ -61,6 +61,8 @@ def _request(request: LoginRequest) -> dict[str, object]:
         "requested_contexts": request.requested_contexts,
         "comparison": request.comparison,
         "ui_locales": request.ui_locales,
+        "attributes": request.attributes,
+        "needs_pairwise_id": request.needs_pairwise_id,
         "requesters": request.requesters,
         "proxy_count": request.proxy_count,
     }
@@ -99,7 +101,11 @@ class _Members:
         return None if value is None else _typed(value, int)
 
     def texts(self, name: str) -> tuple[str, ...]:
-        return tuple(_typed(each, str) for each in _typed(self._members.pop(name), list))
+        return _texts(self._members.pop(name))
+
+    def maybe_texts(self, name: str) -> tuple[str, ...] | None:
+        value = self._members.pop(name)
+        return None if value is None else _texts(value)
 
     def table(self, name: str) -> Mapping[str, str]:
         return {key: _typed(value, str) for key, value in _typed(self._members.pop(name), dict).items()}
@@ -120,6 +126,10 @@ class _Members:
     def end(self) -> None:
         if self._members:
             raise ValueError("superfluous members")
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(_typed(each, str) for each in _typed(value, list))
 
 
 def _typed(value: object, kind: type[T]) -> T:
@@ -165,6 +175,8 @@ def _read_request(members: _Members) -> LoginRequest:
         requested_contexts=members.texts("requested_contexts"),
         comparison=Comparison(members.text("comparison")),
         ui_locales=members.texts("ui_locales"),
+        attributes=members.maybe_texts("attributes"),
+        needs_pairwise_id=members.flag("needs_pairwise_id"),
         requesters=members.texts("requesters"),
         proxy_count=members.maybe_number("proxy_count"),
     )

@@ -17,10 +17,11 @@ from broker.login.request import LoginRequest
 from broker.login.transaction import TransactionId
 from broker.oidc.op.edge import OpenIdProvider
 from broker.oidc.op.http import ClientRequest, HttpAnswer
+from broker.saml import soap
 from broker.saml.idp.edge import SamlIdentityProvider
 from broker.saml.sp.edge import SamlServiceProvider
 from broker.web.cookies import Cookies, fingerprint, new_browser
-from broker.web.inbound import each_once, form_pairs, query_pairs
+from broker.web.inbound import each_once, form_pairs, query_pairs, whole_body
 from broker.web.journey import Journey, Outcome
 from broker.web.presenter import Presenter, see_other
 
@@ -55,6 +56,7 @@ class Endpoints:
         return [
             web.get("/saml/idp/sso", self.single_sign_on_redirect),
             web.post("/saml/idp/sso", self.single_sign_on_post),
+            web.post("/saml/idp/artifact", self.artifact_resolution_service),
             web.post("/saml/sp/acs", self.assertion_consumer_service),
             web.get("/saml/idp/metadata", self.saml_idp_metadata),
             web.get("/saml/sp/metadata", self.saml_sp_metadata),
@@ -91,6 +93,12 @@ class Endpoints:
 
     async def saml_idp_metadata(self, request: web.Request) -> web.StreamResponse:
         return web.Response(body=self._edges.saml_idp.metadata(), content_type=_SAML_METADATA)
+
+    async def artifact_resolution_service(self, request: web.Request) -> web.StreamResponse:
+        answer = await self._edges.saml_idp.resolve(await whole_body(request), self._federation())
+        content_type = {"Content-Type": soap.CONTENT_TYPE} if answer.body else {}
+        headers = {"Cache-Control": "no-store", **content_type}
+        return web.Response(status=answer.status, body=answer.body, headers=headers)
 
     async def openid_configuration(self, request: web.Request) -> web.StreamResponse:
         return _answer(self._edges.openid_provider.discovery())

@@ -29,11 +29,15 @@ async def form_pairs(request: web.Request) -> Pairs:
     """Raises: MalformedMessage, BodyTooLarge."""
     if request.content_type != _FORM:
         raise MalformedMessage("the body is not a form")
+    return _pairs((await whole_body(request)).decode("utf-8", "surrogateescape"))
+
+
+async def whole_body(request: web.Request) -> bytes:
+    """Raises: BodyTooLarge."""
     try:
-        body = await request.read()
+        return await request.read()
     except web.HTTPRequestEntityTooLarge as error:
         raise BodyTooLarge(f"over {BODY_LIMIT} octets") from error
-    return _pairs(body.decode("utf-8", "surrogateescape"))
 
 
 def query_pairs(request: web.Request) -> Pairs:

@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from broker.attributes.schema import ATTRIBUTES
 from broker.errors import Fault
 from broker.federation.model import Federation, Service
 from broker.keys.keyring import KeyRing, KeyUse
-from broker.login.edges import FormPost
-from broker.login.ports import Clock
+from broker.login.edges import Delivery, FormPost, Redirect
+from broker.login.ports import Clock, GrantStore
 from broker.login.request import LoginRequest
 from broker.login.steps import Answer
 from broker.login.transaction import LoginTransaction
-from broker.saml import bindings
+from broker.saml import bindings, names
+from broker.saml.artifact import new_artifact
 from broker.saml.idp import metadata, response, single_sign_on_service
+from broker.saml.idp.artifact_resolution_service import ArtifactResolutionService
+from broker.saml.idp.asked import NAME_ID_FORMATS
 from broker.saml.idp.response import Addressed, SamlNames
-from broker.saml.idp.single_sign_on_service import ACS, NAME_ID_FORMATS, RELAY_STATE, REQUEST_ID, Place, descriptor_of
+from broker.saml.idp.single_sign_on_service import ACS, ACS_BINDING, RELAY_STATE, REQUEST_ID, Place, descriptor_of
 from broker.saml.signature import Signer
+from broker.saml.soap import SoapAnswer
 
 
 class SamlIdentityProvider:
@@ -31,16 +36,20 @@ class SamlIdentityProvider:
         clock: Clock,
         clock_skew: timedelta,
         saml_names: SamlNames,
+        grants: GrantStore,
         federation_name: str = "",
     ) -> None:
         self.entity_id = f"{base_url}/saml/idp/metadata"
         self.location = f"{base_url}/saml/idp/sso"
+        self.artifact_location = f"{base_url}/saml/idp/artifact"
         self._keys = keys
         self._clock = clock
         self._skew = clock_skew
         self._saml_names = saml_names
+        self._canonical_names = {found[0]: name for name in ATTRIBUTES if (found := saml_names(name)) is not None}
         self._name = federation_name
         self._signer = Signer(keys.active(KeyUse.SAML_SIGNING))
+        self._artifacts = ArtifactResolutionService(entity_id=self.entity_id, grants=grants, signer=self._signer)
         self._metadata_signer = Signer(keys.active(KeyUse.METADATA_SIGNING))
 
     def read_redirect(self, raw_query: str, federation: Federation) -> LoginRequest:
@@ -48,41 +57,62 @@ class SamlIdentityProvider:
 
         Raises: ServiceFault or MalformedMessage for a page of ours, RefusedRequest for the service.
         """
-        return single_sign_on_service.read_redirect(raw_query, self._place(federation))
+        return single_sign_on_service.read_redirect(raw_query, self._place(federation, self.location))
 
     def read_post(self, form: Mapping[str, str], raw_query: str, federation: Federation) -> LoginRequest:
         """An AuthnRequest by HTTP-POST; ``raw_query`` of the address that was posted to. Raises: as ``read_redirect``."""
-        return single_sign_on_service.read_post(form, raw_query, self._place(federation))
+        return single_sign_on_service.read_post(form, raw_query, self._place(federation, self.location))
 
-    async def answer(self, transaction: LoginTransaction, answer: Answer, service: Service) -> FormPost:
+    async def resolve(self, octets: bytes, federation: Federation) -> SoapAnswer:
+        """The body of a POST to the ArtifactResolutionService. Raises: StateUnavailable."""
+        return await self._artifacts.answer(octets, self._place(federation, self.artifact_location))
+
+    async def answer(self, transaction: LoginTransaction, answer: Answer, service: Service) -> Delivery:
         """A signed Response with one assertion. Raises: InvalidNameIdPolicy, ServiceMetadataExpired, MetadataUnusable."""
         reply, now = transaction.request.reply, self._clock()
         sp = descriptor_of(service, now)
         formats = tuple(reply[NAME_ID_FORMATS].split())
         name_id = response.name_id(formats, answer.release, self.entity_id, sp)
         addressed = self._addressed(reply, now)
-        return _form(reply, response.write_answer(answer, name_id, sp, addressed, self._saml_names, self._signer))
+        message = response.write_answer(answer, name_id, sp, addressed, self._saml_names, self._signer)
+        return await self._delivery(reply, message, service)
 
-    async def refuse(self, transaction: LoginTransaction, fault: Fault, service: Service) -> FormPost:
+    async def refuse(self, transaction: LoginTransaction, fault: Fault, service: Service) -> Delivery:
         """A signed Response with the fault's status; its message is the reason's code and the login's reference."""
         reply = transaction.request.reply
-        message = f"{fault.code} {transaction.reference}"
+        said = f"{fault.code} {transaction.reference}"
         addressed = self._addressed(reply, self._clock())
-        return _form(reply, response.write_error(fault.saml_status, message, addressed, self._signer))
+        message = response.write_error(fault.saml_status, said, addressed, self._signer)
+        return await self._delivery(reply, message, service)
 
     def metadata(self) -> bytes:
         """Our EntityDescriptor, signed now."""
         return metadata.write(
             entity_id=self.entity_id,
             location=self.location,
+            artifact_location=self.artifact_location,
             keys=self._keys,
             name=self._name,
             now=self._clock(),
             signer=self._metadata_signer,
         )
 
-    def _place(self, federation: Federation) -> Place:
-        return Place(location=self.location, federation=federation, now=self._clock(), skew=self._skew)
+    async def _delivery(self, reply: Mapping[str, str], message: str, service: Service) -> Delivery:
+        """By the binding of the verified address."""
+        if reply[ACS_BINDING] != names.BINDING_ARTIFACT:
+            return _form(reply, message)
+        artifact = new_artifact(self.entity_id)
+        await self._artifacts.keep(artifact, message, service.id)
+        return Redirect(url=bindings.write_artifact(reply[ACS], artifact, reply.get(RELAY_STATE)))
+
+    def _place(self, federation: Federation, location: str) -> Place:
+        return Place(
+            location=location,
+            canonical_names=self._canonical_names,
+            federation=federation,
+            now=self._clock(),
+            skew=self._skew,
+        )
 
     def _addressed(self, reply: Mapping[str, str], now: datetime) -> Addressed:
         return Addressed(issuer=self.entity_id, acs=reply[ACS], request_id=reply[REQUEST_ID], now=now, skew=self._skew)

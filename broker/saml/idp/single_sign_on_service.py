@@ -6,49 +6,48 @@ from then on it is ``RefusedRequest``, which goes back to the service in its own
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from broker.errors import MalformedMessage, ServiceFault, UnknownService, UnregisteredAddress
 from broker.federation.documents import UnreadableMetadata
 from broker.federation.model import Federation, Protocol, Service
 from broker.login.edges import RefusedRequest
-from broker.login.request import Comparison, Hints, LoginRequest
-from broker.saml import bindings, names
+from broker.login.request import Hints, LoginRequest
+from broker.saml import bindings
 from broker.saml.bindings import Detached
 from broker.saml.errors import (
-    InvalidNameIdPolicy,
     MetadataUnusable,
-    ProxyCountExceeded,
     RequestExpired,
     RequestSignatureInvalid,
     RequestUnsupported,
     RequestWrongDestination,
     ServiceMetadataExpired,
-    UnsupportedAuthnContext,
     UnsupportedBinding,
 )
+from broker.saml.idp import asked
 from broker.saml.metadata import IndexedEndpoint, SpDescriptor, read_sp
 from broker.saml.names import saml, samlp
 from broker.saml.signature import SignatureRefused, is_signed, verify, verify_detached
-from broker.saml.xml import Element, XmlRefused, child_text, instant, is_true, parse_message, text_of
+from broker.saml.xml import Element, XmlRefused, child_text, instant, is_true, number, parse_message
 
 LIFETIME = timedelta(minutes=5)
 """How long after IssueInstant an AuthnRequest begins a login."""
 ORGANISATION = "organisation"
 """The parameter of our address that names the home organisation; it is no part of the message."""
-MOST_HINTS = 64
 
-# The keys of LoginRequest.reply.
-ACS, REQUEST_ID, RELAY_STATE, NAME_ID_FORMATS = "acs", "request_id", "relay_state", "name_id_formats"
+# The keys of LoginRequest.reply; another is ``asked.NAME_ID_FORMATS``.
+ACS, ACS_BINDING, REQUEST_ID, RELAY_STATE = "acs", "acs_binding", "request_id", "relay_state"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where and when a request arrives. ``location``: the address of the SingleSignOnService, without a query."""
+    """Where and when a request arrives. ``location``: the address of the SingleSignOnService, without a query.
+    ``canonical_names``: SAML's Name of an attribute → the schema's."""
 
     location: str
+    canonical_names: Mapping[str, str]
     federation: Federation
     now: datetime
     skew: timedelta
@@ -116,15 +115,14 @@ def _check(incoming: Incoming, place: Place) -> LoginRequest:
     sp = descriptor_of(service, place.now)
     check_signature(incoming, service, sp)
     check_destination(request, incoming.signed, service, place.location)
-    acs = assertion_consumer_service(request, service, sp)
-    login = _login_request(incoming, service, acs)
+    login = _login_request(incoming, service, assertion_consumer_service(request, service, sp))
     try:
+        check_protocol_binding(request, service, login.reply[ACS_BINDING])
         check_issue_instant(request, service, place)
         check_supported(request, service)
-        formats = name_id_formats(request, service, sp)
+        return asked.of(request, login, service, sp, place.canonical_names)
     except ServiceFault as fault:
         raise RefusedRequest(fault, login) from fault
-    return replace(login, reply={**login.reply, NAME_ID_FORMATS: " ".join(formats)})
 
 
 # --- until the address is verified -----------------------------------------------------------------------------------------
@@ -152,13 +150,14 @@ def descriptor_of(service: Service, now: datetime) -> SpDescriptor:
 
 
 def check_signature(incoming: Incoming, service: Service, sp: SpDescriptor) -> None:
-    """Signed where the metadata says AuthnRequestsSigned, and good wherever signed. Without keys in the metadata a
-    signature proves nothing and the request counts as unsigned. Raises: RequestSignatureInvalid."""
-    if not incoming.signed:
-        if sp.authn_requests_signed:
-            raise RequestSignatureInvalid("not signed, but AuthnRequestsSigned", check="unsigned", service=service.id)
-        return
-    if not sp.signing_keys:
+    """Signed where the metadata says AuthnRequestsSigned or the registration sign_requests, and good wherever signed.
+    Without keys in the metadata a signature proves nothing and the request counts as unsigned.
+
+    Raises: RequestSignatureInvalid.
+    """
+    if not incoming.signed or not sp.signing_keys:
+        if sp.authn_requests_signed or service.sign_requests:
+            raise RequestSignatureInvalid("not signed, as it must be", check="unsigned", service=service.id)
         return
     try:
         if incoming.detached is None:
@@ -181,19 +180,36 @@ def check_destination(request: Element, signed: bool, service: Service, location
 
 def assertion_consumer_service(request: Element, service: Service, sp: SpDescriptor) -> IndexedEndpoint:
     """P5, saml-core 3.4.1: by its exact address, by its index, or the default. Raises: UnregisteredAddress."""
-    offered = sp.post_assertion_consumer_services
     url, index = request.get("AssertionConsumerServiceURL"), request.get("AssertionConsumerServiceIndex")
     if url is not None and index is not None:
         raise UnregisteredAddress("both AssertionConsumerServiceURL and -Index", service=service.id)
-    if url is None and index is None:
-        return sp.default_assertion_consumer_service
-    for each in offered:
-        if each.location == url or (index is not None and each.index == int(index)):
-            return each
-    raise UnregisteredAddress("not an AssertionConsumerService by HTTP-POST of the metadata", service=service.id)
+    found = [
+        each
+        for each in sp.assertion_consumer_services
+        if (url is None or each.location == url) and (index is None or each.index == number(index))
+    ]
+    if not found:
+        raise UnregisteredAddress("not an AssertionConsumerService of the metadata", service=service.id)
+    wanted = request.get("ProtocolBinding")
+    return default_of([each for each in found if each.binding == wanted] or found)
+
+
+def default_of(endpoints: Sequence[IndexedEndpoint]) -> IndexedEndpoint:
+    """saml-metadata 2.2.3: the first default, else the first not forbidden to be it, else the first."""
+    for wanted in (True, None):
+        for each in endpoints:
+            if each.is_default is wanted:
+                return each
+    return endpoints[0]
 
 
 # --- from then on ------------------------------------------------------------------------------------------------------------
+
+
+def check_protocol_binding(request: Element, service: Service, binding: str) -> None:
+    """saml-core 3.4.1: the binding that is asked for is one by which that address takes responses. Raises: UnsupportedBinding."""
+    if request.get("ProtocolBinding", binding) != binding:
+        raise UnsupportedBinding("no such AssertionConsumerService by this ProtocolBinding", service=service.id)
 
 
 def check_issue_instant(request: Element, service: Service, place: Place) -> None:
@@ -204,68 +220,25 @@ def check_issue_instant(request: Element, service: Service, place: Place) -> Non
 
 
 def check_supported(request: Element, service: Service) -> None:
-    """What the service demands and we do not do. Raises: a ServiceFault for each."""
+    """What the service demands and we do not do. Raises: RequestUnsupported."""
     if request.get("Version") != "2.0":
         raise RequestUnsupported("another version than 2.0", service=service.id)
-    if request.get("ProtocolBinding", names.BINDING_POST) != names.BINDING_POST:
-        raise UnsupportedBinding("ProtocolBinding is not HTTP-POST", service=service.id)
     if request.find(saml("Subject")) is not None:
         raise RequestUnsupported("Subject: a certain person is asked for", service=service.id)
-    if request.find(f"{samlp('RequestedAuthnContext')}/{saml('AuthnContextDeclRef')}") is not None:
-        raise UnsupportedAuthnContext("AuthnContextDeclRef", service=service.id)
-    scoping = request.find(samlp("Scoping"))
-    if scoping is not None and scoping.get("ProxyCount", "1").strip() == "0":
-        raise ProxyCountExceeded("ProxyCount is 0", service=service.id)
-
-
-_GIVEN_FORMATS = (names.PERSISTENT, names.TRANSIENT, names.EMAIL_ADDRESS)
-
-
-def name_id_formats(request: Element, service: Service, sp: SpDescriptor) -> tuple[str, ...]:
-    """saml-core 3.4.1.1: the one that is asked for; else those of the metadata that we can give, in its order; else
-    persistent, which a service can tell people apart by and nobody can link. Raises: InvalidNameIdPolicy."""
-    policy = request.find(samlp("NameIDPolicy"))
-    wanted = names.UNSPECIFIED
-    if policy is not None:
-        wanted = policy.get("Format", names.UNSPECIFIED)
-        if policy.get("SPNameQualifier", sp.entity_id) != sp.entity_id:
-            raise InvalidNameIdPolicy("SPNameQualifier is another service", service=service.id)
-    if wanted != names.UNSPECIFIED:
-        if wanted not in _GIVEN_FORMATS:
-            raise InvalidNameIdPolicy("a Format that is not given here", service=service.id)
-        return (wanted,)
-    offered = tuple(each for each in sp.name_id_formats if each in _GIVEN_FORMATS)
-    return offered or (names.PERSISTENT,)
+    if request.find(saml("Conditions")) is not None:
+        raise RequestUnsupported("Conditions: an assertion of a certain kind is asked for", service=service.id)
 
 
 def _login_request(incoming: Incoming, service: Service, acs: IndexedEndpoint) -> LoginRequest:
+    """As much as a refusal needs to reach the service."""
     request = incoming.element
-    reply = {ACS: acs.location, REQUEST_ID: request.get("ID", "")}
+    reply = {ACS: acs.location, ACS_BINDING: acs.binding, REQUEST_ID: request.get("ID", "")}
     if incoming.relay_state is not None:
         reply[RELAY_STATE] = incoming.relay_state
-    contexts, comparison = _requested_authn_context(request)
     return LoginRequest(
         service=service.id,
         protocol=Protocol.SAML,
         reply=reply,
-        hints=Hints(organisation=incoming.organisation or None, identity_providers=_idp_list(request)),
-        force_authn=is_true(request.get("ForceAuthn")),
+        hints=Hints(organisation=incoming.organisation or None),
         passive=is_true(request.get("IsPassive")),
-        requested_contexts=contexts,
-        comparison=comparison,
     )
-
-
-def _requested_authn_context(request: Element) -> tuple[tuple[str, ...], Comparison]:
-    """saml-core 3.3.2.2.1: exact is the default."""
-    asked = request.find(samlp("RequestedAuthnContext"))
-    if asked is None:
-        return (), Comparison.EXACT
-    contexts = tuple(text_of(each) for each in asked.iterchildren(saml("AuthnContextClassRef")))
-    return contexts, Comparison(asked.get("Comparison", Comparison.EXACT))
-
-
-def _idp_list(request: Element) -> tuple[str, ...]:
-    """saml-core 3.4.1.2: the identity providers that the service names, as hints."""
-    path = f"{samlp('Scoping')}/{samlp('IDPList')}/{samlp('IDPEntry')}"
-    return tuple(each.get("ProviderID", "") for each in request.findall(path)[:MOST_HINTS])

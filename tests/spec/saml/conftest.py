@@ -51,7 +51,10 @@ from broker.login.request import LoginRequest
 from broker.login.steps import Answer, Release, SendToIdp
 from broker.login.transaction import LoginTransaction, Stage, new_reference_code, new_transaction_id
 from broker.saml.idp.edge import SamlIdentityProvider
+from broker.saml.soap import SoapAnswer
 from broker.saml.sp.edge import SamlServiceProvider
+from broker.state.grants import GrantRecords
+from broker.state.memory import MemoryStore
 
 NOW = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
 BASE = "https://broker.example"
@@ -468,6 +471,7 @@ class Downstream:
         self.idps = idps
         self.keys = keys
         self.now = NOW
+        self.store = MemoryStore(lambda: self.now.timestamp())
         self.register()
         self.edge = SamlIdentityProvider(
             base_url=BASE,
@@ -475,21 +479,30 @@ class Downstream:
             clock=lambda: self.now,
             clock_skew=timedelta(seconds=60),
             saml_names=lambda name: saml_name(name, BASE),
+            grants=GrantRecords(self.store),
             federation_name="Kuntasilta",
         )
 
-    def register(self, content: bytes | None = None, attributes: tuple[str, ...] = ("mail",), **metadata: Any) -> None:
+    def register(
+        self,
+        content: bytes | None = None,
+        attributes: tuple[str, ...] = ("mail",),
+        registration: Mapping[str, Any] = MappingProxyType({}),
+        **metadata: Any,
+    ) -> None:
+        """``registration``: fields of the Service. ``metadata``: as of ``sp_metadata``."""
         if content is None:
             content = sp_metadata(**{"key_descriptors": key_descriptor(self.pairs["service"]), **metadata})
-        self.service = Service(
-            id=ServiceId("wiki"),
-            protocol=Protocol.SAML,
-            owner=PORI,
-            name={"fi": "Wiki"},
-            attributes=tuple(RegisteredAttribute(name=each, purpose={"fi": "Käyttö"}) for each in attributes),
-            status=Status.PRODUCTION,
-            metadata=MetadataFile(path="wiki.xml", content=content, entity_id=SERVICE),
-        )
+        given: dict[str, Any] = {
+            "id": ServiceId("wiki"),
+            "protocol": Protocol.SAML,
+            "owner": PORI,
+            "name": {"fi": "Wiki"},
+            "attributes": tuple(RegisteredAttribute(name=each, purpose={"fi": "Käyttö"}) for each in attributes),
+            "status": Status.PRODUCTION,
+            "metadata": MetadataFile(path="wiki.xml", content=content, entity_id=SERVICE),
+        }
+        self.service = Service(**(given | dict(registration)))
         self.federation = federation_of(self.idps, self.service)
 
     def request(self, inner: str = "", /, id: str = "_request", **attributes: str | None) -> str:
@@ -537,7 +550,12 @@ class Downstream:
         """The broker's answer for Aino, as the service gets it."""
         return self.read(self.deliver(request, **release))
 
-    def deliver(self, request: LoginRequest | None = None, **changes: Any) -> FormPost:
+    def resolve(self, body: str | bytes) -> SoapAnswer:
+        """What the ArtifactResolutionService answers."""
+        octets = body.encode() if isinstance(body, str) else body
+        return asyncio.run(self.edge.resolve(octets, self.federation))
+
+    def deliver(self, request: LoginRequest | None = None, **changes: Any) -> FormPost | Redirect:
         request = request or self.redirect(self.request())
         answer = an_answer(self.service.id, **changes)
         return asyncio.run(self.edge.answer(a_transaction(request), answer, self.service))

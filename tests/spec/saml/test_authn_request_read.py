@@ -76,10 +76,34 @@ def test_core_3_4_1_URL_and_index_exclude_each_other(downstream: Any) -> None:
         downstream.redirect(downstream.request(AssertionConsumerServiceIndex="0"))
 
 
-def test_P5_an_address_of_the_metadata_that_is_not_for_POST(downstream: Any, tool: Any) -> None:
-    downstream.register(acs=tool.acs_element() + tool.acs_element(OTHER_ACS, 1, "HTTP-Artifact"))
+def test_P5_an_address_of_the_metadata_that_takes_no_responses(downstream: Any, tool: Any) -> None:
+    downstream.register(acs=tool.acs_element() + tool.acs_element(OTHER_ACS, 1, "PAOS"))
     with pytest.raises(UnregisteredAddress):
         downstream.redirect(downstream.request(AssertionConsumerServiceURL=OTHER_ACS))
+
+
+@pytest.mark.parametrize(
+    ("asked", "acs", "binding"),
+    [
+        pytest.param({"AssertionConsumerServiceURL": OTHER_ACS}, OTHER_ACS, ARTIFACT, id="by_address"),
+        pytest.param({"AssertionConsumerServiceURL": ACS}, ACS, POST, id="by_the_other_address"),
+        pytest.param({"AssertionConsumerServiceIndex": "1"}, OTHER_ACS, ARTIFACT, id="by_index"),
+        pytest.param({"ProtocolBinding": ARTIFACT}, OTHER_ACS, ARTIFACT, id="the_default_of_the_binding"),
+        pytest.param({}, ACS, POST, id="the_default"),
+    ],
+)
+def test_core_3_4_1_the_address_says_by_which_binding_the_answer_comes(
+    downstream: Any, tool: Any, asked: dict[str, str], acs: str, binding: str
+) -> None:
+    downstream.register(acs=tool.acs_element() + tool.acs_element(OTHER_ACS, 1, "HTTP-Artifact"))
+    request = downstream.redirect(downstream.request(**{"AssertionConsumerServiceURL": None, **asked}))
+    assert (request.reply["acs"], request.reply["acs_binding"]) == (acs, binding)
+
+
+def test_core_3_4_1_one_address_by_two_bindings(downstream: Any, tool: Any) -> None:
+    downstream.register(acs=tool.acs_element() + tool.acs_element(ACS, 1, "HTTP-Artifact"))
+    for binding in (POST, ARTIFACT):
+        assert downstream.redirect(downstream.request(ProtocolBinding=binding)).reply["acs_binding"] == binding
 
 
 def test_core_3_4_1_by_index(downstream: Any, tool: Any) -> None:
@@ -162,6 +186,21 @@ def test_a_service_without_keys_counts_as_unsigned(downstream: Any) -> None:
     assert downstream.redirect(downstream.request(), by="stranger").service == "wiki"
 
 
+def test_a_registration_may_demand_signed_requests(downstream: Any) -> None:
+    downstream.register(registration={"sign_requests": True})
+    assert downstream.redirect(downstream.request(), by="service").service == "wiki"
+    for send in (downstream.redirect, downstream.posted):
+        with pytest.raises(errors.RequestSignatureInvalid) as refused:
+            send(downstream.request())
+        assert refused.value.context["check"] == "unsigned"
+
+
+def test_a_demanded_signature_without_keys_to_check_it_is_none(downstream: Any) -> None:
+    downstream.register(registration={"sign_requests": True}, key_descriptors="")
+    with pytest.raises(errors.RequestSignatureInvalid):
+        downstream.redirect(downstream.request(), by="stranger")
+
+
 @pytest.mark.parametrize("destination", ["", SSO + "/", "https://other.example/sso", "https://broker.example/saml/idp"])
 def test_core_3_2_1_Destination_is_our_address(downstream: Any, destination: str) -> None:
     with pytest.raises(errors.RequestWrongDestination):
@@ -222,7 +261,7 @@ def test_core_3_3_2_2_1_RequestedAuthnContext(downstream: Any, comparison: str |
     [
         (PERSISTENT, [PERSISTENT]),
         (TRANSIENT, [TRANSIENT]),
-        (EMAIL, [EMAIL]),
+        pytest.param(EMAIL, [EMAIL], id="an_address_where_it_is_registered"),
         (UNSPECIFIED, [PERSISTENT]),
         (None, [PERSISTENT]),
     ],
@@ -266,7 +305,7 @@ def test_core_3_2_1_another_Version(downstream: Any) -> None:
     refused(downstream, downstream.request(Version="2.1"), errors.RequestUnsupported)
 
 
-def test_core_3_4_1_ProtocolBinding_other_than_POST(downstream: Any) -> None:
+def test_core_3_4_1_ProtocolBinding_by_which_the_address_takes_nothing(downstream: Any) -> None:
     assert downstream.redirect(downstream.request(ProtocolBinding=POST)).service == "wiki"
     status = refused(downstream, downstream.request(ProtocolBinding=ARTIFACT), errors.UnsupportedBinding)
     assert status == (REQUESTER, STATUS + "UnsupportedBinding")
@@ -283,6 +322,85 @@ def test_core_3_4_1_ProtocolBinding_other_than_POST(downstream: Any) -> None:
 def test_core_3_4_1_1_InvalidNameIDPolicy(downstream: Any, policy: str) -> None:
     status = refused(downstream, downstream.request(f"<samlp:NameIDPolicy {policy}/>"), errors.InvalidNameIdPolicy)
     assert status == (REQUESTER, STATUS + "InvalidNameIDPolicy")
+
+
+def test_P4_an_address_as_NameID_only_where_it_is_registered(downstream: Any) -> None:
+    downstream.register(attributes=("displayName",), formats=(EMAIL, TRANSIENT))
+    assert downstream.redirect(downstream.request()).reply["name_id_formats"].split() == [TRANSIENT]
+    refused(downstream, downstream.request(f'<samlp:NameIDPolicy Format="{EMAIL}"/>'), errors.InvalidNameIdPolicy)
+
+
+@pytest.mark.parametrize(("allowed", "left"), [("1", 0), ("5", 4), (" 2 ", 1)])
+def test_core_3_4_1_5_1_ProxyCount_is_passed_on_less_one(downstream: Any, allowed: str, left: int) -> None:
+    request = downstream.redirect(downstream.request(f'<samlp:Scoping ProxyCount="{allowed}"/>'))
+    assert request.proxy_count == left
+
+
+def test_core_3_4_1_5_1_a_ProxyCount_that_is_no_number_of_this_world(downstream: Any) -> None:
+    with pytest.raises(MalformedMessage):
+        downstream.redirect(downstream.request(f'<samlp:Scoping ProxyCount="{"9" * 5000}"/>'))
+
+
+def test_core_3_4_1_2_RequesterID_is_passed_on(downstream: Any) -> None:
+    chain = "<samlp:RequesterID>https://a</samlp:RequesterID><samlp:RequesterID>https://b</samlp:RequesterID>"
+    request = downstream.redirect(downstream.request(f"<samlp:Scoping>{chain}</samlp:Scoping>"))
+    assert request.requesters == ("https://a", "https://b")
+
+
+# --- attributes ---------------------------------------------------------------------------------------------------------------
+
+
+def attribute_sets(*sets: tuple[int, tuple[str, ...]]) -> str:
+    """AttributeConsumingServices: index and the Names that each holds."""
+    return "".join(
+        f'<md:AttributeConsumingService index="{index}"><md:ServiceName xml:lang="en">Wiki</md:ServiceName>'
+        + "".join(f'<md:RequestedAttribute Name="{name}"/>' for name in wanted)
+        + "</md:AttributeConsumingService>"
+        for index, wanted in sets
+    )
+
+
+def test_core_3_4_1_AttributeConsumingServiceIndex_names_fewer_attributes(downstream: Any, tool: Any) -> None:
+    sets = attribute_sets(
+        (1, ("urn:oid:2.16.840.1.113730.3.1.241", "urn:unknown")), (2, ("urn:oid:0.9.2342.19200300.100.1.3",))
+    )
+    downstream.register(acs=tool.acs_element() + sets)
+    assert downstream.redirect(downstream.request()).attributes is None
+    assert downstream.redirect(downstream.request(AttributeConsumingServiceIndex="1")).attributes == ("displayName",)
+    assert downstream.redirect(downstream.request(AttributeConsumingServiceIndex="2")).attributes == ("mail",)
+
+
+def test_core_3_4_1_an_unknown_AttributeConsumingServiceIndex(downstream: Any) -> None:
+    status = refused(
+        downstream,
+        downstream.request(AttributeConsumingServiceIndex="7"),
+        errors.UnknownAttributeConsumingService,
+    )
+    assert status == (REQUESTER, STATUS + "RequestUnsupported")
+
+
+@pytest.mark.parametrize(
+    ("value", "needed"), [("pairwise-id", True), ("any", True), ("subject-id", False), ("none", False), (None, False)]
+)
+def test_subject_id_attr_4_subject_id_req(downstream: Any, value: str | None, needed: bool) -> None:
+    downstream.register(metadata_that_says(downstream, value))
+    assert downstream.redirect(downstream.request()).needs_pairwise_id is needed
+
+
+def metadata_that_says(downstream: Any, value: str | None) -> bytes:
+    """The service's metadata with subject-id:req as an entity attribute."""
+    content = downstream.service.metadata.content
+    if value is None:
+        return content
+    extensions = (
+        '<md:Extensions><mdattr:EntityAttributes xmlns:mdattr="urn:oasis:names:tc:SAML:metadata:attribute">'
+        '<saml:Attribute xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion"'
+        ' Name="urn:oasis:names:tc:SAML:profiles:subject-id:req"'
+        ' NameFormat="urn:oasis:names:tc:SAML:2.0:attrname-format:uri">'
+        f"<saml:AttributeValue>{value}</saml:AttributeValue></saml:Attribute></mdattr:EntityAttributes></md:Extensions>"
+    )
+    head, tag, tail = content.partition(b"<md:SPSSODescriptor")
+    return head + extensions.encode() + tag + tail
 
 
 def test_core_3_4_1_5_1_ProxyCount_zero(downstream: Any) -> None:

@@ -16,6 +16,8 @@ from broker.saml.idp.edge import SamlIdentityProvider
 from broker.saml.metadata import read_entity_id, read_idp, read_sp
 from broker.saml.sp.edge import SamlServiceProvider
 from broker.saml.xml import schema
+from broker.state.grants import GrantRecords
+from broker.state.memory import MemoryStore
 
 NOW = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
 BASE = "https://broker.example"
@@ -31,6 +33,7 @@ def idp(keys: KeyRing, name: str = "Kuntasilta & co") -> bytes:
         clock=lambda: NOW,
         clock_skew=timedelta(0),
         saml_names=lambda _: None,
+        grants=GrantRecords(MemoryStore()),
         federation_name=name,
     )
     return edge.metadata()
@@ -76,7 +79,7 @@ def test_metadata_2_4_3_the_identity_provider(keys: KeyRing) -> None:
 def test_metadata_2_4_4_the_service_provider(keys: KeyRing) -> None:
     found = read_sp(sp(keys))
     assert found.entity_id == read_entity_id(sp(keys), "sp") == f"{BASE}/saml/sp/metadata"
-    assert found.default_assertion_consumer_service.location == f"{BASE}/saml/sp/acs"
+    assert [each.location for each in found.assertion_consumer_services] == [f"{BASE}/saml/sp/acs"]
     assert found.authn_requests_signed
     assert found.want_assertions_signed
     assert found.encryption_key is not None

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from broker.attributes.release import BUNDLES, CODE_OF_CONDUCT, release
+from broker.attributes.release import BUNDLES, CODE_OF_CONDUCT, as_asked, release
 from broker.attributes.schema import ATTRIBUTES
 from broker.attributes.trace import TraceStep, Verdict
 from broker.federation.model import Organisation, OrganisationId
 from broker.keys.keyring import SubjectKeys
+from broker.login.request import LoginRequest
+from broker.login.steps import Release
 
 PERSON = {
     "displayName": ("Aino Korhonen",),
@@ -183,3 +185,31 @@ def test_no_release_holds_what_no_rule_released(
     released = {step.subject for step in trace if step.verdict is Verdict.RELEASED}
     assert given.attributes.keys() == released
     assert {step.subject for step in trace} <= set(ATTRIBUTES)
+
+
+# --- what one request asks of it ----------------------------------------------------------------------------------------
+
+
+def asked(released: Release, request: LoginRequest, trace: list[TraceStep]) -> set[str]:
+    return set(as_asked(released, request, trace).attributes)
+
+
+def test_core_3_4_1_a_request_may_ask_for_fewer(
+    an_identity: Any, a_service: Any, a_request: Any, pori: Organisation, keys: SubjectKeys, trace: list[TraceStep]
+) -> None:
+    released = release(an_identity(PERSON), a_service("displayName", "mail"), pori, keys, trace)
+
+    assert asked(released, a_request(), trace) == {"displayName", "mail", "mailVerified"}
+    assert asked(released, a_request(attributes=("mail", "phone")), trace) == {"mail", "mailVerified"}
+    assert trace[-1].subject == "displayName"
+    assert trace[-1].verdict is Verdict.WITHHELD
+
+
+def test_P4_a_request_gets_the_pairwise_identifier_and_no_other(
+    an_identity: Any, a_service: Any, a_request: Any, pori: Organisation, keys: SubjectKeys, trace: list[TraceStep]
+) -> None:
+    released = release(an_identity(PERSON), a_service("displayName"), pori, keys, trace)
+    given = as_asked(released, a_request(needs_pairwise_id=True), trace)
+
+    assert given.attributes == {**released.attributes, "pairwiseId": (released.pairwise_id,)}
+    assert asked(released, a_request(attributes=("subjectId",), needs_pairwise_id=True), trace) == {"pairwiseId"}
