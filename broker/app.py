@@ -167,7 +167,7 @@ def _application(
         grants=grants,
     )
     saml_sp = SamlServiceProvider(
-        base_url=base_url, keys=keys, clock=clock, clock_skew=settings.clock_skew, replay=replay
+        base_url=base_url, keys=keys, clock=clock, clock_skew=settings.clock_skew, replay=replay, fetcher=fetcher
     )
     openid_provider = OpenIdProvider(
         base_url=base_url,

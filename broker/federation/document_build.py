@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
 
@@ -453,12 +453,17 @@ def _identity_provider(
         subject=SubjectRule(keyspace=model.subject.keyspace or model.id, source=model.subject.source),
         attributes=tuple(_attribute_rule(name, rule) for name, rule in model.attributes.items()),
         assurance={signal: AssuranceRule(level=rule.level, mfa=rule.mfa) for signal, rule in model.assurance.items()},
-        quirks=frozenset(model.quirks) if isinstance(model, models.SamlIdentityProviderModel) else frozenset(),
-        unsolicited=isinstance(model, models.SamlIdentityProviderModel) and model.unsolicited,
-        sha1_until=model.sha1_until if isinstance(model, models.SamlIdentityProviderModel) else None,
+        **_saml_switches(model),
         metadata=metadata,
         oidc=oidc,
     )
+
+
+def _saml_switches(model: models.IdentityProviderModel) -> dict[str, Any]:
+    if not isinstance(model, models.SamlIdentityProviderModel):
+        return {}
+    quirks = dialects.load(model.dialect).quirks if model.quirks is None else frozenset(model.quirks)
+    return {"quirks": quirks, "unsolicited": model.unsolicited, "sha1_until": model.sha1_until}
 
 
 def _organisation_from(model: models.OrganisationFromModel) -> OrganisationFrom:

@@ -203,7 +203,7 @@ class _IdentityProviderModel(_Model):
 class SamlIdentityProviderModel(_IdentityProviderModel):
     protocol: Literal["saml"]
     metadata: Plain
-    quirks: list[Annotated[str, _checked_by(_known_quirk)]] = []
+    quirks: list[Annotated[str, _checked_by(_known_quirk)]] | None = None
     unsolicited: bool = False
     sha1_until: date | None = None
 

@@ -1,4 +1,5 @@
-"""Quirks: what single products refuse of a standard request, as data. An identity provider's document names those it needs.
+"""Quirks: what single products refuse of a standard request, as data. An identity provider's document names those it needs;
+when it names none, its dialect's hold.
 
 Each name begins with the product. A quirk takes something away from the AuthnRequest; it never loosens a check of an answer.
 """
@@ -27,6 +28,9 @@ QUIRKS: Mapping[str, Quirk] = {
     "adfs-no-scoping": Quirk(why="AD FS refuses a request that holds Scoping", scoping=False),
     "entra-id-no-scoping": Quirk(
         why="Entra ID supports none of ProxyCount, IDPList and RequesterID inside Scoping", scoping=False
+    ),
+    "entra-id-exact-comparison-only": Quirk(
+        why="Entra ID refuses a RequestedAuthnContext whose Comparison is not exact (AADSTS900235)", comparisons=False
     ),
 }
 

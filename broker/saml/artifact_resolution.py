@@ -15,7 +15,16 @@ from broker.saml.canonical import element
 from broker.saml.ids import new_id
 from broker.saml.metadata import IndexedEndpoint
 from broker.saml.names import saml, samlp
-from broker.saml.signature import Signer, VerificationKey, VerifiedElement, covered, is_signed, verify
+from broker.saml.signature import (
+    STRONG,
+    Allowed,
+    Signer,
+    VerificationKey,
+    VerifiedElement,
+    covered,
+    is_signed,
+    verify,
+)
 from broker.saml.status import is_success, read_status
 from broker.saml.xml import Element, child_text, write_instant
 
@@ -41,6 +50,7 @@ class Partner:
     entity_id: str
     artifact_resolution_services: tuple[IndexedEndpoint, ...]
     signing_keys: tuple[VerificationKey, ...]
+    signatures: Allowed = STRONG
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +108,7 @@ def read_artifact_response(octets: bytes, request_id: str, partner: Partner) -> 
     """Raises: ArtifactRefused, XmlRefused, SignatureRefused."""
     response = soap.unwrap(octets)
     check_answers(response, request_id, partner)
-    verified = verify(response, partner.signing_keys) if is_signed(response) else None
+    verified = verify(response, partner.signing_keys, partner.signatures) if is_signed(response) else None
     message = message_in(response)
     return Resolved(message=message, verified=None if verified is None else covered(verified, message))
 

@@ -104,6 +104,12 @@ class IdentityProviderMetadataExpired(HomeIdpFault):
     code = "saml_idp_metadata_expired"
 
 
+class ArtifactNotResolved(HomeAnswerInvalid):
+    """saml-core 3.5.3, saml-bindings 3.6.4.2: another's artifact, or the city does not hand out what it stands for."""
+
+    code = "saml_artifact_not_resolved"
+
+
 class UnreadableResponse(HomeAnswerInvalid):
     """Not base64, not XML, a DOCTYPE, a comment, an ID twice, against the schema … as ``check`` says."""
 

@@ -76,6 +76,7 @@ class SpDescriptor:
     authn_requests_signed: bool
     want_assertions_signed: bool | None
     assertion_consumer_services: tuple[IndexedEndpoint, ...]
+    artifact_resolution_services: tuple[IndexedEndpoint, ...]
     single_logout_services: tuple[Endpoint, ...]
     name_id_formats: tuple[str, ...]
     attribute_consuming_services: tuple[AttributeConsumingService, ...]
@@ -90,6 +91,7 @@ class IdpDescriptor:
     valid_until: datetime | None
     signing_keys: tuple[VerificationKey, ...]
     want_authn_requests_signed: bool
+    artifact_resolution_services: tuple[IndexedEndpoint, ...]
     single_sign_on_services: tuple[Endpoint, ...]
     single_logout_services: tuple[Endpoint, ...]
     name_id_formats: tuple[str, ...]
@@ -132,6 +134,7 @@ def read_sp(content: bytes) -> SpDescriptor:
         want_assertions_signed=None if want is None else is_true(want),
         # Those by other bindings (PAOS, SAML 1) are none to answer at.
         assertion_consumer_services=tuple(each for each in consumers if each.binding in RESPONSE_BINDINGS),
+        artifact_resolution_services=_artifact_resolution_services(role),
         single_logout_services=_endpoints(role, "SingleLogoutService"),
         name_id_formats=_name_id_formats(role),
         attribute_consuming_services=tuple(_attribute_consuming_services(role)),
@@ -158,6 +161,7 @@ def read_idp(content: bytes) -> IdpDescriptor:
         valid_until=_valid_until(entity, role),
         signing_keys=keys,
         want_authn_requests_signed=is_true(role.get("WantAuthnRequestsSigned")),
+        artifact_resolution_services=_artifact_resolution_services(role),
         single_sign_on_services=services,
         single_logout_services=_endpoints(role, "SingleLogoutService"),
         name_id_formats=_name_id_formats(role),
@@ -275,6 +279,10 @@ def _indexed(element: Element) -> IndexedEndpoint:
         index=_index(element),
         is_default=None if is_default is None else is_true(is_default),
     )
+
+
+def _artifact_resolution_services(role: Element) -> tuple[IndexedEndpoint, ...]:
+    return tuple(_indexed(each) for each in role.iterfind(md("ArtifactResolutionService")))
 
 
 def _location(element: Element) -> str:

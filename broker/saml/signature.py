@@ -79,6 +79,20 @@ class UnusableKey(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Allowed:
+    """The algorithms by which one partner may sign."""
+
+    signatures: frozenset[str]
+    digests: frozenset[str]
+
+
+STRONG = Allowed(signatures=SIGNATURE_ALGORITHMS, digests=DIGEST_ALGORITHMS)
+WITH_SHA1 = Allowed(signatures=SIGNATURE_ALGORITHMS | {names.RSA_SHA1}, digests=DIGEST_ALGORITHMS | {names.SHA1})
+"""For a partner whose registration says so, until a day: a collision would have to be made by the partner itself, but
+nobody should rest on that for long."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VerificationKey:
     """A partner's public key, loaded once. Its certificate's dates and issuer mean nothing: the metadata vouches for it."""
 
@@ -128,19 +142,26 @@ def public_key(certificate: bytes) -> rsa.RSAPublicKey | ec.EllipticCurvePublicK
     raise UnusableKey("its key is neither RSA nor EC")
 
 
+def uses_sha1(verified: VerifiedElement) -> bool:
+    """Whether its own signature does, anywhere."""
+    signature = verified.element.find(ds("Signature"))
+    algorithms = () if signature is None else (each.get("Algorithm") for each in signature.iter())
+    return any(each in (names.RSA_SHA1, names.SHA1) for each in algorithms)
+
+
 def is_signed(element: Element) -> bool:
     """Whether the element itself holds a signature, good or bad."""
     return element.find(ds("Signature")) is not None
 
 
-def verify(element: Element, keys: Sequence[VerificationKey]) -> VerifiedElement:
+def verify(element: Element, keys: Sequence[VerificationKey], allowed: Allowed = STRONG) -> VerifiedElement:
     """The element, if its own enveloped signature is good.
 
     Its document passed ``xml.check_message``: no ID comes twice, and the signature is in the schema's place.
     Raises: Unsigned, BadSignatureForm, AlgorithmRefused, WrongSignature.
     """
     signature = _signature_of(element)
-    _check_form(element, signature)
+    _check_form(element, signature, allowed)
     for key in keys:
         if _verifies(element, signature, key):
             return VerifiedElement(element, _PROOF)
@@ -176,7 +197,7 @@ def _signature_of(element: Element) -> Element:
     return found[0]
 
 
-def _check_form(element: Element, signature: Element) -> None:
+def _check_form(element: Element, signature: Element, allowed: Allowed) -> None:
     """Raises: BadSignatureForm, AlgorithmRefused."""
     form = [child.tag for child in signature]
     if form[:2] != [ds("SignedInfo"), ds("SignatureValue")] or form[2:] not in ([], [ds("KeyInfo")]):
@@ -185,14 +206,14 @@ def _check_form(element: Element, signature: Element) -> None:
     if [child.tag for child in signed_info] != [ds("CanonicalizationMethod"), ds("SignatureMethod"), ds("Reference")]:
         raise BadSignatureForm("not exactly one Reference")
     canonicalization, method, reference = signed_info
-    _check_reference(element, reference)
+    _check_reference(element, reference, allowed)
     if canonicalization.get("Algorithm") != names.EXCLUSIVE_C14N:
         raise AlgorithmRefused("the canonicalization is not exclusive without comments")
-    if method.get("Algorithm") not in SIGNATURE_ALGORITHMS or len(method):
+    if method.get("Algorithm") not in allowed.signatures or len(method):
         raise AlgorithmRefused("the signature algorithm is not allowed")
 
 
-def _check_reference(element: Element, reference: Element) -> None:
+def _check_reference(element: Element, reference: Element, allowed: Allowed) -> None:
     id = element.get("ID")
     if not id or reference.get("URI") != f"#{id}":
         raise BadSignatureForm("the Reference does not name the element that holds the signature")
@@ -201,7 +222,7 @@ def _check_reference(element: Element, reference: Element) -> None:
     transforms, digest, _ = reference
     if [each.get("Algorithm") for each in transforms] != _TRANSFORMS:
         raise AlgorithmRefused("the transforms are not enveloped signature and exclusive canonicalization")
-    if digest.get("Algorithm") not in DIGEST_ALGORITHMS:
+    if digest.get("Algorithm") not in allowed.digests:
         raise AlgorithmRefused("the digest algorithm is not allowed")
 
 

@@ -57,6 +57,7 @@ class Endpoints:
             web.get("/saml/idp/sso", self.single_sign_on_redirect),
             web.post("/saml/idp/sso", self.single_sign_on_post),
             web.post("/saml/idp/artifact", self.artifact_resolution_service),
+            web.get("/saml/sp/acs", self.assertion_consumer_service),
             web.post("/saml/sp/acs", self.assertion_consumer_service),
             web.get("/saml/idp/metadata", self.saml_idp_metadata),
             web.get("/saml/sp/metadata", self.saml_sp_metadata),
@@ -118,8 +119,12 @@ class Endpoints:
         return web.Response(body=self._edges.saml_sp.metadata(), content_type=_SAML_METADATA)
 
     async def assertion_consumer_service(self, request: web.Request) -> web.StreamResponse:
-        form = each_once(await form_pairs(request))
-        return await self._receive(request, form, form.get("RelayState", ""), Protocol.SAML)
+        """By POST, or by artifact in either a form or the query (saml-bindings 3.6.3)."""
+        pairs = await form_pairs(request) if request.method == "POST" else query_pairs(request)
+        fields = each_once(pairs)
+        if request.method == "GET" and "SAMLart" not in fields:
+            raise web.HTTPMethodNotAllowed(request.method, ["POST"])
+        return await self._receive(request, fields, fields.get("RelayState", ""), Protocol.SAML)
 
     async def callback(self, request: web.Request) -> web.StreamResponse:
         query = each_once(query_pairs(request))

@@ -19,7 +19,13 @@ log = structlog.get_logger(__name__)
 
 _QUIET = ("/healthz", "/readyz", "/metrics", "/static/{name}")
 # These are read by programs: an error is JSON there, never a page.
-_FOR_PROGRAMS = ("/oidc/token", "/oidc/userinfo", "/oidc/jwks", "/.well-known/openid-configuration")
+_FOR_PROGRAMS = (
+    "/oidc/token",
+    "/oidc/userinfo",
+    "/oidc/jwks",
+    "/.well-known/openid-configuration",
+    "/saml/idp/artifact",
+)
 
 
 class WrongMethod(PageNotFound):

@@ -3,7 +3,8 @@
 A file holds: ``protocol``; ``ignore_case`` (of source names); ``attributes`` (canonical name → rule, in the words of an
 identity provider's document); ``ignored`` (source name → why it is not mapped); ``overage`` (source name → the names that
 come instead when it would be too long); ``contexts`` (sources whose values tell how the person logged in); ``policies``
-(the named rules of ``attributes/entra.py``).
+(the named rules of ``attributes/entra.py``); ``quirks`` (of the product, unless the document names others:
+``federation/quirks.py``).
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Dialect:
     overage: Mapping[str, tuple[str, ...]]
     contexts: tuple[str, ...]
     policies: frozenset[str]
+    quirks: frozenset[str]
 
     def fold(self, source: str) -> str:
         """A source name as it is compared."""
@@ -73,6 +75,7 @@ def load(name: str) -> Dialect:
         overage={source: tuple(instead) for source, instead in body.get("overage", {}).items()},
         contexts=tuple(body.get("contexts", ())),
         policies=frozenset(body.get("policies", ())),
+        quirks=frozenset(body.get("quirks", ())),
     )
 
 

@@ -6,8 +6,9 @@ Response says outside a signature is read only in order to refuse; what is belie
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -39,12 +40,15 @@ from broker.saml.errors import (
 )
 from broker.saml.names import saml, samlp
 from broker.saml.signature import (
+    STRONG,
+    Allowed,
     SignatureRefused,
     VerificationKey,
     VerifiedElement,
     covered,
     decrypted,
     is_signed,
+    uses_sha1,
     verify,
 )
 from broker.saml.status import is_success, read_status
@@ -55,6 +59,7 @@ from broker.saml.xml import Element, XmlRefused, check_message, child_text, inst
 class Expected:
     """The answer that was asked for: from whom, to whom, to which request, at what time.
 
+    ``signatures``: by which algorithms the city may sign.
     ``acs``: our AssertionConsumerService. ``decryption_keys``: every one of ours that a city may still know.
     """
 
@@ -67,21 +72,47 @@ class Expected:
     decryption_keys: tuple[rsa.RSAPrivateKey, ...]
     now: datetime
     skew: timedelta
+    signatures: Allowed = STRONG
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """``id``: the assertion's, not to be accepted again before ``until``."""
+    """``id``: the assertion's, not to be accepted again before ``until``. ``by_sha1``: a signature of it is."""
 
     assertion: VerifiedAssertion
     id: str
     until: datetime
+    by_sha1: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """A message of the city, believed in nothing yet. ``vouched``: it came in a signed ArtifactResponse, which covers it.
+    ``by_artifact``: we fetched it ourselves, so no Destination is needed (saml-bindings 3.6)."""
+
+    message: Element
+    vouched: VerifiedElement | None = None
+    by_artifact: bool = False
 
 
 def read_response(octets: bytes, expected: Expected) -> Accepted:
+    """By POST. Raises: as ``judge``."""
+    with refusals_of(expected):
+        message = parse_message(octets)
+    return judge(Received(message=message), expected)
+
+
+def judge(received: Received, expected: Expected) -> Accepted:
     """Raises: HomeAnswerInvalid (a subclass for each check), HomeRefused, NoPassive."""
+    with refusals_of(expected):
+        return _judge(received, expected)
+
+
+@contextmanager
+def refusals_of(expected: Expected) -> Iterator[None]:
+    """What XML, signatures and encryption refuse, as the city's fault."""
     try:
-        return _read_response(octets, expected)
+        yield
     except XmlRefused as error:
         raise UnreadableResponse(str(error), check=error.code, identity_provider=expected.idp) from error
     except SignatureRefused as error:
@@ -90,15 +121,18 @@ def read_response(octets: bytes, expected: Expected) -> Accepted:
         raise NotDecrypted(str(error), check=error.code, identity_provider=expected.idp) from error
 
 
-def _read_response(octets: bytes, expected: Expected) -> Accepted:
-    response = parse_message(octets)
+def _judge(received: Received, expected: Expected) -> Accepted:
+    response = received.message
     check_kind(response, expected)
-    whole = verify(response, expected.signing_keys) if is_signed(response) else None
-    check_destination(response, expected)
+    whole = _verify(response, expected) if is_signed(response) else received.vouched
+    if not received.by_artifact or response.get("Destination") is not None:
+        check_destination(response, expected)
     check_in_response_to(response, expected)
     check_issuer(response, expected)
     check_status(response, expected)
-    return _read_assertion(_verified_assertion(response, whole, expected), expected)
+    verified = _verified_assertion(response, whole, expected)
+    accepted = _read_assertion(verified, expected)
+    return replace(accepted, by_sha1=any(uses_sha1(each) for each in (whole, verified) if each is not None))
 
 
 # --- the Response ------------------------------------------------------------------------------------------------------
@@ -154,7 +188,7 @@ def _verified_assertion(response: Element, whole: VerifiedElement | None, expect
     if found.tag == saml("EncryptedAssertion"):
         return _decrypted_assertion(found, whole, expected)
     if is_signed(found) or whole is None:
-        return verify(found, expected.signing_keys)
+        return _verify(found, expected)
     return covered(whole, found)
 
 
@@ -168,9 +202,13 @@ def _one_assertion(response: Element, expected: Expected) -> Element:
 
 def _decrypted_assertion(encrypted: Element, whole: VerifiedElement | None, expected: Expected) -> VerifiedElement:
     if whole is None:
-        return verify(_opened(encrypted, expected, signed=False), expected.signing_keys)
+        return _verify(_opened(encrypted, expected, signed=False), expected)
     opened = decrypted(covered(whole, encrypted), lambda element: _opened(element, expected, signed=True))
-    return verify(opened.element, expected.signing_keys) if is_signed(opened.element) else opened
+    return _verify(opened.element, expected) if is_signed(opened.element) else opened
+
+
+def _verify(element: Element, expected: Expected) -> VerifiedElement:
+    return verify(element, expected.signing_keys, expected.signatures)
 
 
 def _opened(encrypted: Element, expected: Expected, *, signed: bool) -> Element:

@@ -1,19 +1,25 @@
-"""The form that a city's answer comes in (saml-bindings 3.5.4)."""
+"""The form or query that a city's answer comes in (saml-bindings 3.5.4, 3.6.3)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from broker.saml import bindings
+from broker.saml.artifact import Artifact, read_artifact
 from broker.saml.errors import UnreadableResponse
 
 
-def read_post(form: Mapping[str, str]) -> tuple[str, bytes]:
-    """RelayState, "" if there is none, and the octets of the Response. Raises: UnreadableResponse."""
-    if "SAMLResponse" not in form:
-        raise UnreadableResponse("no SAMLResponse", check="binding")
+def read(fields: Mapping[str, str]) -> bytes | tuple[str, Artifact]:
+    """The octets of the Response; or the artifact that stands for it, as it is written and what it says.
+
+    Raises: UnreadableResponse.
+    """
+    if ("SAMLResponse" in fields) is ("SAMLart" in fields):
+        raise UnreadableResponse("not either SAMLResponse or SAMLart", check="binding")
     try:
-        octets = bindings.read_post(form["SAMLResponse"])
-        return bindings.checked_relay_state(form.get("RelayState")) or "", octets
+        bindings.checked_relay_state(fields.get("RelayState"))
+        if "SAMLart" in fields:
+            return fields["SAMLart"], read_artifact(fields["SAMLart"])
+        return bindings.read_post(fields["SAMLResponse"])
     except bindings.BindingRefused as error:
         raise UnreadableResponse(str(error), check="binding") from error

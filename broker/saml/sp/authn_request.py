@@ -15,6 +15,14 @@ from broker.saml.xml import write_instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Scoping:
+    """saml-core 3.4.1.2: on whose behalf we ask, and how many more identity providers may stand behind the city's."""
+
+    requesters: tuple[str, ...] = ()
+    proxy_count: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuthnRequest:
     """``destination``: where it goes, and by which binding. ``contexts``: AuthnContextClassRefs, compared by
     ``comparison`` (saml-core 3.3.2.2.1)."""
@@ -28,6 +36,7 @@ class AuthnRequest:
     passive: bool = False
     contexts: tuple[str, ...] = ()
     comparison: Comparison = Comparison.EXACT
+    scoping: Scoping | None = None
 
 
 def delivery(request: AuthnRequest, relay_state: str, signer: Signer) -> Delivery:
@@ -58,9 +67,16 @@ def write(request: AuthnRequest) -> Node:
         element("saml:Issuer", None, request.issuer),
         element("samlp:NameIDPolicy", {"AllowCreate": "true"}),
         _requested_authn_context(request) if request.contexts else None,
+        _scoping(request.scoping) if request.scoping else None,
     )
 
 
 def _requested_authn_context(request: AuthnRequest) -> Node:
     references = (element("saml:AuthnContextClassRef", None, context) for context in request.contexts)
     return element("samlp:RequestedAuthnContext", {"Comparison": request.comparison}, *references)
+
+
+def _scoping(scoping: Scoping) -> Node:
+    count = None if scoping.proxy_count is None else str(scoping.proxy_count)
+    requesters = (element("samlp:RequesterID", None, each) for each in scoping.requesters)
+    return element("samlp:Scoping", {"ProxyCount": count}, *requesters)

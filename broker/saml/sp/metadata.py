@@ -33,5 +33,9 @@ def write(*, entity_id: str, location: str, keys: KeyRing, name: str, now: datet
             "md:AssertionConsumerService",
             {"Binding": names.BINDING_POST, "Location": location, "index": "0", "isDefault": "true"},
         ),
+        element(
+            "md:AssertionConsumerService",
+            {"Binding": names.BINDING_ARTIFACT, "Location": location, "index": "1"},
+        ),
     )
     return signed_descriptor(entity_id, role, name, now, signer)

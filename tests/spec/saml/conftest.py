@@ -9,7 +9,7 @@ import asyncio
 import sys
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
@@ -43,6 +43,7 @@ from broker.federation.model import (
     Status,
     SubjectRule,
 )
+from broker.fetch import Fetched
 from broker.keys import keyring
 from broker.keys.keyring import KeyRing
 from broker.login.edges import FormPost, Redirect
@@ -384,6 +385,20 @@ def encrypt(assertion: str, certificate_pem: bytes, *, data: str = "Aes256Gcm", 
 # --- the broker between them ---------------------------------------------------------------------------------------------
 
 
+class BackChannel:
+    """The broker's Fetcher as far as SAML uses it: remembers what is posted, and answers as the test says."""
+
+    def __init__(self) -> None:
+        self.posted: list[tuple[str, bytes]] = []
+        self.headers: Mapping[str, str] = {}
+        self.answer: Callable[[bytes], bytes] = lambda _: b""
+
+    async def post(self, url: str, body: bytes, *, content_type: str, headers: Mapping[str, str]) -> Fetched:
+        self.posted.append((url, body))
+        self.headers = {"Content-Type": content_type, **headers}
+        return Fetched(content_type="text/xml", body=self.answer(body))
+
+
 class Upstream:
     """A login that is on its way to the city, and the city's answers to it."""
 
@@ -394,12 +409,14 @@ class Upstream:
         self.keys = keys
         self.now = NOW
         self.replay = Replay()
+        self.back_channel = BackChannel()
         self.edge = SamlServiceProvider(
             base_url=BASE,
             keys=keys,
             clock=lambda: self.now,
             clock_skew=timedelta(seconds=60),
             replay=self.replay,
+            fetcher=self.back_channel,
             federation_name="Kuntasilta",
         )
         self.transaction = a_transaction(LoginRequest(service=ServiceId("wiki"), protocol=Protocol.SAML, reply={}))
@@ -444,6 +461,10 @@ class Upstream:
 
     def post_raw(self, value: str) -> VerifiedAssertion:
         message = {"SAMLResponse": value, "RelayState": self.transaction.id}
+        return asyncio.run(self.edge.arrive(self.transaction, message, self.idp))
+
+    def by_artifact(self, artifact: str) -> VerifiedAssertion:
+        message = {"SAMLart": artifact, "RelayState": self.transaction.id}
         return asyncio.run(self.edge.arrive(self.transaction, message, self.idp))
 
     def answer(self, **changes: Any) -> VerifiedAssertion:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -111,3 +112,25 @@ def test_bindings_3_5_a_city_that_takes_POST_only_gets_it_signed_inside(upstream
     found = XMLVerifier().verify(octets, x509_cert=certificate, id_attribute="ID").signed_xml
     assert found.get("Destination") == CITY_SSO
     schema({NS["samlp"]: "saml-schema-protocol-2.0.xsd"}).assertValid(etree.fromstring(octets))
+
+
+# --- Scoping ---------------------------------------------------------------------------------------------------------------
+
+
+def scoping_of(upstream: Any, tool: Any, **asked: Any) -> Any:
+    request = tool.inflated(upstream.depart(**asked))
+    schema({NS["samlp"]: "saml-schema-protocol-2.0.xsd"}).assertValid(request)
+    return request.find("samlp:Scoping", NS)
+
+
+@pytest.mark.parametrize(("count", "written"), [(None, None), (0, "0"), (3, "3")])
+def test_core_3_4_1_2_Scoping_names_who_asks(upstream: Any, tool: Any, count: int | None, written: str | None) -> None:
+    scoping = scoping_of(upstream, tool, requesters=("https://proxy", "https://wiki"), proxy_count=count)
+    assert scoping.get("ProxyCount") == written
+    assert [each.text for each in scoping.findall("samlp:RequesterID", NS)] == ["https://proxy", "https://wiki"]
+
+
+@pytest.mark.parametrize("quirk", ["adfs-no-scoping", "entra-id-no-scoping"])
+def test_a_product_that_refuses_Scoping_gets_none(upstream: Any, tool: Any, quirk: str) -> None:
+    upstream.idp = replace(upstream.idp, quirks=frozenset({quirk}))
+    assert scoping_of(upstream, tool, requesters=("https://wiki",), proxy_count=1) is None

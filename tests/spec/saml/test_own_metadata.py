@@ -46,6 +46,7 @@ def sp(keys: KeyRing, name: str = "Kuntasilta & co") -> bytes:
         clock=lambda: NOW,
         clock_skew=timedelta(0),
         replay=None,  # type: ignore[arg-type]  # metadata needs none
+        fetcher=None,  # type: ignore[arg-type]  # nor this
         federation_name=name,
     )
     return edge.metadata()
@@ -79,7 +80,9 @@ def test_metadata_2_4_3_the_identity_provider(keys: KeyRing) -> None:
 def test_metadata_2_4_4_the_service_provider(keys: KeyRing) -> None:
     found = read_sp(sp(keys))
     assert found.entity_id == read_entity_id(sp(keys), "sp") == f"{BASE}/saml/sp/metadata"
-    assert [each.location for each in found.assertion_consumer_services] == [f"{BASE}/saml/sp/acs"]
+    post, artifact = found.assertion_consumer_services
+    assert (post.location, post.is_default) == (f"{BASE}/saml/sp/acs", True)
+    assert (artifact.location, artifact.index) == (f"{BASE}/saml/sp/acs", 1)
     assert found.authn_requests_signed
     assert found.want_assertions_signed
     assert found.encryption_key is not None

@@ -342,6 +342,8 @@ MISTAKES: dict[str, Mistake] = {
     "metadata_outside": (PORI, "pori-adfs.xml", "../../etc/passwd", 5, "metadata", "must be in the documents' folder"),
     "metadata_absolute": (PORI, "pori-adfs.xml", "/etc/passwd", 5, "metadata", "must be in the documents' folder"),
     "metadata_unreadable": (PORI, "pori-adfs.xml", "pori.yaml", 5, "metadata", "idps/pori.yaml:3: no descriptor"),
+    "unknown_quirk": (PORI, "dialect: adfs", "dialect: adfs\nquirks: [adfs-no-scopping]", 7, "quirks.0", "no quirk that is known here; there are adfs-no-scoping"),
+    "sha1_forever": (PORI, "dialect: adfs", "dialect: adfs\nsha1_until: true", 7, "sha1_until", "valid date"),
     "unknown_dialect": (PORI, "dialect: adfs", "dialect: addfs", 6, "dialect", "no such dialect; there are adfs"),
     "dialect_of_the_other_protocol": (PORI, "dialect: adfs", "dialect: entra-oidc", 6, "dialect", "is a dialect of oidc, not saml"),
     "rule_for_an_unknown_attribute": (PORI, "  title:", "  titel:", 10, "attributes.titel", "no attribute of the schema is called titel; did you mean title?"),
@@ -577,3 +579,17 @@ def test_any_text_is_read_or_refused_and_never_lost(text: str) -> None:
     assert not parts or "".join(part.text for part in parts) == text
     for part in parts:
         assert yaml_text.lines(part.text, [("a",), (0, "b")]) is not None
+
+
+@pytest.mark.parametrize(
+    ("written", "quirks"),
+    [
+        pytest.param("", {"adfs-no-scoping"}, id="those_of_the_dialect"),
+        pytest.param("quirks: []\n", set(), id="none"),
+        pytest.param("quirks: [entra-id-no-scoping]\n", {"entra-id-no-scoping"}, id="others"),
+    ],
+)
+def test_quirks_of_a_document_replace_those_of_its_dialect(written: str, quirks: set[str], tmp_path: Path) -> None:
+    folder = write(tmp_path, {**FILES, PORI: FILES[PORI] + written})
+    federation = build(documents.read_folder(folder))
+    assert {each.quirks for each in federation.identity_providers.values() if each.metadata} == {frozenset(quirks)}
