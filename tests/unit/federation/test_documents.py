@@ -343,7 +343,7 @@ MISTAKES: dict[str, Mistake] = {
     "metadata_absolute": (PORI, "pori-adfs.xml", "/etc/passwd", 5, "metadata", "must be in the documents' folder"),
     "metadata_unreadable": (PORI, "pori-adfs.xml", "pori.yaml", 5, "metadata", "idps/pori.yaml:3: no descriptor"),
     "unknown_quirk": (PORI, "dialect: adfs", "dialect: adfs\nquirks: [adfs-no-scopping]", 7, "quirks.0", "no quirk that is known here; there are adfs-no-scoping"),
-    "sha1_forever": (PORI, "dialect: adfs", "dialect: adfs\nsha1_until: true", 7, "sha1_until", "valid date"),
+    "sha1_forever": (PORI, "dialect: adfs", "dialect: adfs\nsha1_until: true", 7, "sha1_until", "must be a date"),
     "unknown_dialect": (PORI, "dialect: adfs", "dialect: addfs", 6, "dialect", "no such dialect; there are adfs"),
     "dialect_of_the_other_protocol": (PORI, "dialect: adfs", "dialect: entra-oidc", 6, "dialect", "is a dialect of oidc, not saml"),
     "rule_for_an_unknown_attribute": (PORI, "  title:", "  titel:", 10, "attributes.titel", "no attribute of the schema is called titel; did you mean title?"),
