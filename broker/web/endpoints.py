@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from broker.errors import HomeAnswerInvalid
+from broker.errors import HomeAnswerInvalid, MalformedMessage
 from broker.federation.model import Federation, Protocol
 from broker.login.edges import RefusedRequest
 from broker.login.request import LoginRequest
@@ -57,7 +57,7 @@ class Endpoints:
             web.get("/saml/idp/sso", self.single_sign_on_redirect),
             web.post("/saml/idp/sso", self.single_sign_on_post),
             web.post("/saml/idp/artifact", self.artifact_resolution_service),
-            web.get("/saml/sp/acs", self.assertion_consumer_service),
+            web.get("/saml/sp/acs", self.assertion_consumer_service_by_artifact),
             web.post("/saml/sp/acs", self.assertion_consumer_service),
             web.get("/saml/idp/metadata", self.saml_idp_metadata),
             web.get("/saml/sp/metadata", self.saml_sp_metadata),
@@ -119,12 +119,16 @@ class Endpoints:
         return web.Response(body=self._edges.saml_sp.metadata(), content_type=_SAML_METADATA)
 
     async def assertion_consumer_service(self, request: web.Request) -> web.StreamResponse:
-        """By POST, or by artifact in either a form or the query (saml-bindings 3.6.3)."""
-        pairs = await form_pairs(request) if request.method == "POST" else query_pairs(request)
-        fields = each_once(pairs)
-        if request.method == "GET" and "SAMLart" not in fields:
-            raise web.HTTPMethodNotAllowed(request.method, ["POST"])
-        return await self._receive(request, fields, fields.get("RelayState", ""), Protocol.SAML)
+        """By POST, or by artifact in a form (saml-bindings 3.5.4, 3.6.3)."""
+        form = each_once(await form_pairs(request))
+        return await self._receive(request, form, form.get("RelayState", ""), Protocol.SAML)
+
+    async def assertion_consumer_service_by_artifact(self, request: web.Request) -> web.StreamResponse:
+        """By artifact in the query (saml-bindings 3.6.3); a whole Response never comes that way (saml-profiles 4.1.2)."""
+        query = each_once(query_pairs(request))
+        if "SAMLart" not in query:
+            raise MalformedMessage("no SAMLart in the query")
+        return await self._receive(request, query, query.get("RelayState", ""), Protocol.SAML)
 
     async def callback(self, request: web.Request) -> web.StreamResponse:
         query = each_once(query_pairs(request))

@@ -21,6 +21,7 @@ BY_GET = (
     "/saml/idp/sso",
     "/saml/idp/metadata",
     "/saml/sp/metadata",
+    "/saml/sp/acs",
     "/.well-known/openid-configuration",
     "/oidc/authorize",
     "/oidc/userinfo",

@@ -221,6 +221,25 @@ async def test_an_answer_finds_its_login_by_relay_state(site: Site) -> None:
     assert answer.headers["Location"] == "https://service.example/acs?answer=1"
 
 
+async def test_bindings_3_6_3_an_artifact_in_the_query_finds_its_login_by_relay_state(site: Site) -> None:
+    transaction = await site.scene.at_pori()
+    browser = new_browser()
+    await site.scene.transactions.put(_bound(transaction, browser))
+
+    answer = await site.get(
+        f"/saml/sp/acs?SAMLart=x&RelayState={transaction.id}", headers={"Cookie": f"broker-browser={browser}"}
+    )
+
+    assert answer.headers["Location"] == "https://service.example/acs?answer=1"
+
+
+@pytest.mark.parametrize("query", ["", "RelayState=x", "SAMLResponse=x&RelayState=x"])
+async def test_profiles_4_1_2_a_Response_never_comes_in_a_query(site: Site, query: str) -> None:
+    answer = await site.get(f"/saml/sp/acs?{query}")
+
+    assert (answer.status, await reason(answer)) == (400, "malformed_message")
+
+
 @pytest.mark.parametrize("form", [{"SAMLResponse": "x"}, {"SAMLResponse": "x", "RelayState": ""}])
 async def test_P2_an_answer_that_nobody_asked_for_is_refused(site: Site, form: dict[str, str]) -> None:
     answer = await site.post("/saml/sp/acs", form)
