@@ -14,6 +14,7 @@ from broker.errors import (
     BrokerFault,
     HomeAnswerInvalid,
     HomeIdpFault,
+    HomeRefused,
     InvalidServiceRequest,
     ServiceFault,
 )
@@ -102,6 +103,13 @@ class IdentityProviderMetadataExpired(HomeIdpFault):
     """saml-metadata 2.3.2: validUntil of the identity provider's metadata has passed."""
 
     code = "saml_idp_metadata_expired"
+
+
+class HomeContextNotMet(HomeRefused):
+    """saml-core 3.2.2.2: the city cannot authenticate the person by a context that was asked for."""
+
+    code = "saml_home_context_not_met"
+    saml_status = (RESPONDER, NO_AUTHN_CONTEXT)
 
 
 class ArtifactNotResolved(HomeAnswerInvalid):

@@ -158,9 +158,9 @@ def instant(text: str) -> datetime:
     """An xs:dateTime. saml-core 1.3.3: UTC; without a zone it is UTC as well. Raises: BadValue."""
     try:
         found = datetime.fromisoformat(text.strip())
-    except ValueError as error:
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise BadValue("not a time") from error
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def write_instant(moment: datetime) -> str:

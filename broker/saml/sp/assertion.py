@@ -21,6 +21,7 @@ from broker.saml.errors import (
     AuthnInstantInFuture,
     Expired,
     ForeignNameQualifier,
+    HomeContextNotMet,
     NoAuthnStatement,
     NotAResponse,
     NotBearer,
@@ -52,7 +53,16 @@ from broker.saml.signature import (
     verify,
 )
 from broker.saml.status import is_success, read_status
-from broker.saml.xml import Element, XmlRefused, check_message, child_text, instant, parse_message, text_of
+from broker.saml.xml import (
+    Element,
+    XmlRefused,
+    check_message,
+    child_text,
+    instant,
+    parse_message,
+    text_of,
+    write_instant,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +134,7 @@ def refusals_of(expected: Expected) -> Iterator[None]:
 def _judge(received: Received, expected: Expected) -> Accepted:
     response = received.message
     check_kind(response, expected)
+    check_not_before(response, "IssueInstant", expected)
     whole = _verify(response, expected) if is_signed(response) else received.vouched
     if not received.by_artifact or response.get("Destination") is not None:
         check_destination(response, expected)
@@ -166,12 +177,17 @@ def check_issuer(element: Element, expected: Expected) -> None:
 
 
 def check_status(response: Element, expected: Expected) -> None:
-    """saml-core 3.2.2. An unsigned refusal is believed: it gives nothing to anybody. Raises: HomeRefused, NoPassive."""
+    """saml-core 3.2.2. An unsigned refusal is believed: it gives nothing to anybody.
+
+    Raises: HomeRefused, HomeContextNotMet, NoPassive.
+    """
     codes = read_status(response)
     if is_success(codes):
         return
     if names.NO_PASSIVE in codes:
         raise NoPassive("the identity provider needs a page", identity_provider=expected.idp)
+    if names.NO_AUTHN_CONTEXT in codes:
+        raise HomeContextNotMet("no requested context can be met", identity_provider=expected.idp)
     known = " ".join(code.removeprefix(SAML_STATUS)[:100] for code in codes[:2])
     raise HomeRefused("the identity provider refused", identity_provider=expected.idp, status=known)
 
@@ -267,11 +283,19 @@ def check_conditions(assertion: Element, expected: Expected) -> None:
         raise _refused(WrongAudience, "no Conditions", expected)
     check_not_before(conditions, "NotBefore", expected)
     check_not_on_or_after(conditions, "NotOnOrAfter", expected)
+    check_interval(conditions, expected)
     if any(each.tag not in _UNDERSTOOD for each in conditions):
         raise _refused(UnknownCondition, "a condition that is not understood", expected)
     if conditions.find(saml("ProxyRestriction")) is not None:
         raise _refused(ProxyingForbidden, "ProxyRestriction", expected)
     check_audience(conditions, expected)
+
+
+def check_interval(conditions: Element, expected: Expected) -> None:
+    """saml-core 2.5.1.2: NotBefore is before NotOnOrAfter, whatever the clocks are. Raises: Expired."""
+    begins, ends = conditions.get("NotBefore"), conditions.get("NotOnOrAfter")
+    if begins is not None and ends is not None and instant(begins) >= instant(ends):
+        raise _refused(Expired, "NotOnOrAfter is not after NotBefore", expected)
 
 
 def check_audience(conditions: Element, expected: Expected) -> None:
@@ -289,23 +313,29 @@ def check_audience(conditions: Element, expected: Expected) -> None:
 
 
 def check_subject_confirmation(assertion: Element, expected: Expected) -> datetime:
-    """saml-profiles 4.1.4.2: at least one confirmation by bearer holds; until when it does.
+    """saml-profiles 4.1.4.2: at least one confirmation by bearer holds; until when one does.
 
     Raises: NotBearer, or that for which the last one does not hold: WrongRecipient, WrongInResponseTo, Expired.
     """
+    holding: list[datetime] = []
     refusal: HomeAnswerInvalid = _refused(NotBearer, "no SubjectConfirmation by bearer", expected)
     for confirmation in assertion.iterfind(f"{saml('Subject')}/{saml('SubjectConfirmation')}"):
         if confirmation.get("Method") != names.BEARER:
             continue
         try:
-            return check_bearer(confirmation, expected)
+            holding.append(check_bearer(confirmation, expected))
         except HomeAnswerInvalid as fault:
             refusal = fault
-    raise refusal
+    if not holding:
+        raise refusal
+    return max(holding)
 
 
 def check_bearer(confirmation: Element, expected: Expected) -> datetime:
-    """Raises: NotBearer, WrongRecipient, WrongInResponseTo, Expired."""
+    """Address is not looked at: saml-profiles 4.1.4.3 leaves it to us, and people come by several addresses at once.
+
+    Raises: NotBearer, WrongRecipient, WrongInResponseTo, Expired.
+    """
     data = confirmation.find(saml("SubjectConfirmationData"))
     if data is None or data.get("NotBefore") is not None:
         raise _refused(NotBearer, "no SubjectConfirmationData, or with the forbidden NotBefore", expected)
@@ -329,7 +359,9 @@ def _name_id(assertion: Element, expected: Expected) -> Element | None:
         return subject.find(saml("NameID"))
     opened = encryption.decrypt(encrypted, expected.decryption_keys, signed=True)
     check_message(opened)
-    return opened if opened.tag == saml("NameID") else None
+    if opened.tag != saml("NameID"):
+        raise encryption.CannotOpen("not a NameID was encrypted")
+    return opened
 
 
 # What is the person's for good. Where no format is said, AD FS sends what its administrator chose as the name identifier.
@@ -351,17 +383,20 @@ def subject_key(name_id: Element | None, expected: Expected) -> str | None:
 
 
 def check_authn_statements(assertion: Element, expected: Expected) -> Element:
-    """The first AuthnStatement, after all were checked. Raises: NoAuthnStatement, AuthnInstantInFuture, SessionEnded."""
+    """The person's last authentication, after all were checked: their order says nothing (saml-core 2.7.2).
+
+    Raises: NoAuthnStatement, AuthnInstantInFuture, SessionEnded.
+    """
     statements = assertion.findall(saml("AuthnStatement"))
     if not statements:
         raise _refused(NoAuthnStatement, "no AuthnStatement", expected)
     for statement in statements:
-        if instant(statement.get("AuthnInstant", "")) > expected.now + expected.skew:
+        if _authn_instant(statement) > expected.now + expected.skew:
             raise _refused(AuthnInstantInFuture, "AuthnInstant is in the future", expected)
         ends = statement.get("SessionNotOnOrAfter")
         if ends is not None and instant(ends) <= expected.now - expected.skew:
             raise _refused(SessionEnded, "SessionNotOnOrAfter has passed", expected)
-    return statements[0]
+    return max(statements, key=_authn_instant)
 
 
 def _said(assertion: Element, statement: Element, expected: Expected) -> VerifiedAssertion:
@@ -371,21 +406,35 @@ def _said(assertion: Element, statement: Element, expected: Expected) -> Verifie
     return VerifiedAssertion(
         idp=expected.idp,
         subject=subject_key(name_id, expected),
-        attributes=_attributes(assertion),
-        authn_instant=instant(statement.get("AuthnInstant", "")),
+        attributes=_attributes(assertion, expected),
+        authn_instant=_authn_instant(statement),
         authn_context=child_text(context, saml("AuthnContextClassRef")),
         authenticating_authority=child_text(context, saml("AuthenticatingAuthority")),
         session=dict(_session(name_id, statement)),
     )
 
 
-def _attributes(assertion: Element) -> Mapping[str, tuple[str, ...]]:
-    """By Name, as sent; statements and attributes of one Name are read as one."""
+def _authn_instant(statement: Element) -> datetime:
+    return instant(statement.get("AuthnInstant", ""))
+
+
+def _attributes(assertion: Element, expected: Expected) -> Mapping[str, tuple[str, ...]]:
+    """By Name, as sent; statements and attributes of one Name are read as one. Raises: DecryptionRefused, XmlRefused."""
     found: dict[str, tuple[str, ...]] = {}
-    for attribute in assertion.iterfind(f"{saml('AttributeStatement')}/{saml('Attribute')}"):
+    for child in assertion.iterfind(f"{saml('AttributeStatement')}/*"):
+        attribute = _decrypted_attribute(child, expected) if child.tag == saml("EncryptedAttribute") else child
         name = attribute.get("Name", "")
         found[name] = (*found.get(name, ()), *_values(attribute))
     return found
+
+
+def _decrypted_attribute(encrypted: Element, expected: Expected) -> Element:
+    """saml-core 2.7.3.2. The verified assertion covers it. Raises: DecryptionRefused, XmlRefused."""
+    opened = encryption.decrypt(encrypted, expected.decryption_keys, signed=True)
+    check_message(opened)
+    if opened.tag != saml("Attribute"):
+        raise encryption.CannotOpen("not an Attribute was encrypted")
+    return opened
 
 
 def _values(attribute: Element) -> Iterable[str]:
@@ -397,7 +446,7 @@ def _values(attribute: Element) -> Iterable[str]:
 
 
 def _session(name_id: Element | None, statement: Element) -> Iterable[tuple[str, str]]:
-    """What a LogoutRequest to the city names (saml-core 3.7.1)."""
+    """What a LogoutRequest to the city names (saml-core 3.7.1), and when the city's session ends (saml-core 2.7.2)."""
     if name_id is not None:
         yield "name_id", text_of(name_id)
         for key, attribute in _NAME_ID_ATTRIBUTES.items():
@@ -405,6 +454,8 @@ def _session(name_id: Element | None, statement: Element) -> Iterable[tuple[str,
                 yield key, value
     if (index := statement.get("SessionIndex")) is not None:
         yield "session_index", index
+    if (ends := statement.get("SessionNotOnOrAfter")) is not None:
+        yield "session_not_on_or_after", write_instant(instant(ends))
 
 
 _NAME_ID_ATTRIBUTES = {

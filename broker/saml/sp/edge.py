@@ -32,6 +32,7 @@ from broker.saml.sp.authn_request import AuthnRequest, Scoping
 log = structlog.get_logger(__name__)
 
 _REQUEST_ID = "request_id"
+_REMEMBERED = timedelta(days=1)
 
 
 class SamlServiceProvider:
@@ -106,8 +107,8 @@ class SamlServiceProvider:
             accepted = read_response(found, expected)
         else:
             accepted = judge(await self._resolved(*found, descriptor, expected), expected)
-        # As long as the checks of time would still accept it, and a moment more.
-        lifetime = accepted.until + self._skew - now + timedelta(seconds=1)
+        # As long as the checks of time would still accept it, and a moment more; but no login lives for a day.
+        lifetime = min(accepted.until - now, _REMEMBERED) + self._skew + timedelta(seconds=1)
         if not await self._replay.first_use(descriptor.entity_id, accepted.id, lifetime):
             raise MessageReplayed("the assertion was used before", identity_provider=idp.id)
         if accepted.by_sha1:

@@ -15,7 +15,7 @@ TODAY = date(2026, 1, 15)
 
 
 def answer(upstream: Any, tool: Any, **how: str) -> Any:
-    draft = upstream.draft
+    draft = replace(upstream.draft, issue_instant=upstream.now)
     signed = tool.sign(
         draft.response(tool.sign(draft.assertion(), upstream.pairs["city"], **how)), upstream.pairs["city"]
     )
