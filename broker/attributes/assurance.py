@@ -13,7 +13,7 @@ from broker.attributes.errors import ContextNotMet
 from broker.attributes.trace import TraceStep, Verdict
 from broker.errors import MfaNotProven
 from broker.federation.model import AssuranceRule, IdentityProvider, Protocol, Service
-from broker.federation.quirks import takes_comparisons
+from broker.federation.quirks import takes_comparisons, takes_contexts
 from broker.login.identity import Identity, VerifiedAssertion
 from broker.login.request import Comparison, LoginRequest
 
@@ -68,6 +68,8 @@ def contexts_to_request(
     Contexts that every login meets are not asked for alone: a city that signs its people in without a password
     (Kerberos, a key) would refuse them. A city that knows no comparison gets the levels that would satisfy it.
     """
+    if not takes_contexts(idp):
+        return (), Comparison.EXACT
     if service.require.mfa:
         return _contexts_of(idp, REFEDS_MFA), Comparison.EXACT
     comparison = request.comparison

@@ -36,6 +36,7 @@ class AuthnRequest:
     passive: bool = False
     contexts: tuple[str, ...] = ()
     comparison: Comparison = Comparison.EXACT
+    name_id_policy: bool = True
     scoping: Scoping | None = None
 
 
@@ -65,7 +66,7 @@ def write(request: AuthnRequest) -> Node:
             "IsPassive": "true" if request.passive else None,
         },
         element("saml:Issuer", None, request.issuer),
-        element("samlp:NameIDPolicy", {"AllowCreate": "true"}),
+        element("samlp:NameIDPolicy", {"AllowCreate": "true"}) if request.name_id_policy else None,
         _requested_authn_context(request) if request.contexts else None,
         _scoping(request.scoping) if request.scoping else None,
     )

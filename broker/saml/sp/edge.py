@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from broker.errors import HomeUnreachable, MessageReplayed
 from broker.federation.documents import UnreadableMetadata
 from broker.federation.model import HOME_ZONE, Federation, IdentityProvider
-from broker.federation.quirks import takes_scoping
+from broker.federation.quirks import takes_name_id_policy, takes_scoping
 from broker.fetch import Fetcher
 from broker.keys.keyring import KeyRing, KeyUse
 from broker.login.edges import Departure
@@ -79,6 +79,7 @@ class SamlServiceProvider:
             passive=step.passive,
             contexts=step.requested_contexts,
             comparison=step.comparison,
+            name_id_policy=takes_name_id_policy(idp),
             scoping=_scoping(step, idp),
         )
         delivery = authn_request.delivery(request, transaction.id, self._signer)

@@ -134,3 +134,10 @@ def test_core_3_4_1_2_Scoping_names_who_asks(upstream: Any, tool: Any, count: in
 def test_a_product_that_refuses_Scoping_gets_none(upstream: Any, tool: Any, quirk: str) -> None:
     upstream.idp = replace(upstream.idp, quirks=frozenset({quirk}))
     assert scoping_of(upstream, tool, requesters=("https://wiki",), proxy_count=1) is None
+
+
+def test_a_product_that_refuses_NameIDPolicy_gets_none(upstream: Any, tool: Any) -> None:
+    upstream.idp = replace(upstream.idp, quirks=frozenset({"adfs-no-name-id-policy"}))
+    request = tool.inflated(upstream.depart())
+    schema({NS["samlp"]: "saml-schema-protocol-2.0.xsd"}).assertValid(request)
+    assert request.find("samlp:NameIDPolicy", NS) is None

@@ -127,6 +127,16 @@ def test_a_city_that_knows_no_comparison_gets_the_levels_that_satisfy_it(
     assert contexts_to_request(request, a_service(), idp) == (asked, Comparison.EXACT)
 
 
+@pytest.mark.parametrize("quirk", ["adfs-no-requested-authn-context", "entra-id-no-requested-authn-context"])
+def test_a_product_that_takes_no_context_is_asked_for_none(
+    quirk: str, an_idp: Any, a_request: Any, a_service: Any
+) -> None:
+    idp = an_idp(protocol=Protocol.SAML, assurance={MULTIPLE: MFA}, quirks=frozenset({quirk}))
+    for service in (a_service(), a_service(require=Requirements(mfa=True))):
+        request = a_request(requested_contexts=(REFEDS_MFA,), comparison=Comparison.MINIMUM)
+        assert contexts_to_request(request, service, idp) == ((), Comparison.EXACT)
+
+
 # --- what the service is told -------------------------------------------------------------------------------------------
 
 
