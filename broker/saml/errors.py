@@ -68,6 +68,13 @@ class UnsupportedBinding(InvalidServiceRequest):
     saml_status: ClassVar[tuple[str, ...]] = (REQUESTER, UNSUPPORTED_BINDING)
 
 
+class UnsolicitedNotRegistered(ServiceFault):
+    """saml-profiles 4.1.5: a login without a request of the service, which its registration does not allow."""
+
+    code = "saml_unsolicited_not_registered"
+    message_key = "service_request_wrong"
+
+
 class InvalidNameIdPolicy(InvalidServiceRequest):
     """saml-core 3.4.1.1: the asked name identifier cannot be given to this service."""
 
@@ -116,6 +123,13 @@ class ArtifactNotResolved(HomeAnswerInvalid):
     """saml-core 3.5.3, saml-bindings 3.6.4.2: another's artifact, or the city does not hand out what it stands for."""
 
     code = "saml_artifact_not_resolved"
+
+
+class UnsolicitedFromHome(HomeAnswerInvalid):
+    """saml-profiles 4.1.5: an answer that nobody asked for, of an identity provider whose registration does not allow it."""
+
+    code = "saml_unsolicited_from_home"
+    message_key = "login_used"
 
 
 class UnreadableResponse(HomeAnswerInvalid):

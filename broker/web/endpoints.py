@@ -13,7 +13,7 @@ from aiohttp import web
 from broker.errors import HomeAnswerInvalid, MalformedMessage
 from broker.federation.model import Federation, Protocol
 from broker.login.edges import RefusedRequest
-from broker.login.request import LoginRequest
+from broker.login.request import Hints, LoginRequest
 from broker.login.transaction import TransactionId
 from broker.oidc.op.edge import OpenIdProvider
 from broker.oidc.op.http import ClientRequest, HttpAnswer
@@ -56,6 +56,7 @@ class Endpoints:
         return [
             web.get("/saml/idp/sso", self.single_sign_on_redirect),
             web.post("/saml/idp/sso", self.single_sign_on_post),
+            web.get("/saml/idp/unsolicited", self.unsolicited),
             web.post("/saml/idp/artifact", self.artifact_resolution_service),
             web.get("/saml/sp/acs", self.assertion_consumer_service_by_artifact),
             web.post("/saml/sp/acs", self.assertion_consumer_service),
@@ -86,6 +87,14 @@ class Endpoints:
         form = each_once(await form_pairs(request))
         query = request.rel_url.raw_query_string
         return await self._begin(request, lambda: self._edges.saml_idp.read_post(form, query, self._federation()))
+
+    async def unsolicited(self, request: web.Request) -> web.StreamResponse:
+        """A login that begins here: ``service`` names it, ``organisation`` and ``RelayState`` may."""
+        query = each_once(query_pairs(request))
+        hints = Hints(organisation=query.get("organisation") or None)
+        service, relay_state = query.get("service", ""), query.get("RelayState")
+        begin = self._edges.saml_idp.begin_unsolicited
+        return await self._begin(request, lambda: begin(service, hints, relay_state, self._federation()))
 
     async def authorize(self, request: web.Request) -> web.StreamResponse:
         pairs = await form_pairs(request) if request.method == "POST" else query_pairs(request)
@@ -119,8 +128,11 @@ class Endpoints:
         return web.Response(body=self._edges.saml_sp.metadata(), content_type=_SAML_METADATA)
 
     async def assertion_consumer_service(self, request: web.Request) -> web.StreamResponse:
-        """By POST, or by artifact in a form (saml-bindings 3.5.4, 3.6.3)."""
+        """By POST, or by artifact in a form (saml-bindings 3.5.4, 3.6.3). RelayState names a login, or where nobody asked,
+        the service that the person wants to reach."""
         form = each_once(await form_pairs(request))
+        if form.get("RelayState") in self._federation().services:
+            return await self._begin(request, lambda: self._unsolicited_from_home(form))
         return await self._receive(request, form, form.get("RelayState", ""), Protocol.SAML)
 
     async def assertion_consumer_service_by_artifact(self, request: web.Request) -> web.StreamResponse:
@@ -158,6 +170,13 @@ class Endpoints:
 
     async def back(self, request: web.Request) -> web.StreamResponse:
         return self._present(request, await self._journey.back_to_service(_id(request), self._browser(request)))
+
+    def _unsolicited_from_home(self, form: Mapping[str, str]) -> LoginRequest:
+        """The city's portal sends a person on: a login begins here, and the city is asked as in any other."""
+        federation = self._federation()
+        idp = self._edges.saml_sp.read_unsolicited(form, federation)
+        hints = Hints(identity_providers=(idp.entity_id,))
+        return self._edges.saml_idp.begin_unsolicited(form["RelayState"], hints, None, federation)
 
     # --- shared ------------------------------------------------------------------------------------------------------
 

@@ -42,7 +42,7 @@ def of(
         requested_contexts=contexts,
         comparison=comparison,
         attributes=requested_attributes(request, service, sp, canonical_names),
-        needs_pairwise_id=sp.subject_id_requirement in ("pairwise-id", "any"),
+        needs_pairwise_id=needs_pairwise_id(sp),
         requesters=requester_ids(request),
         proxy_count=proxy_count(request, service),
     )
@@ -52,23 +52,34 @@ _GIVEN_FORMATS = (names.PERSISTENT, names.TRANSIENT, names.EMAIL_ADDRESS)
 
 
 def name_id_formats(request: Element, service: Service, sp: SpDescriptor) -> tuple[str, ...]:
-    """saml-core 3.4.1.1: the one that is asked for; else those of the metadata that we can give, in its order; else
-    persistent, which a service can tell people apart by and nobody can link. An address only where it is registered.
-
-    Raises: InvalidNameIdPolicy.
-    """
+    """saml-core 3.4.1.1: the one that is asked for; else what is offered anyway. Raises: InvalidNameIdPolicy."""
     policy = request.find(samlp("NameIDPolicy"))
     wanted = names.UNSPECIFIED
     if policy is not None:
         wanted = policy.get("Format", names.UNSPECIFIED)
         if policy.get("SPNameQualifier", sp.entity_id) != sp.entity_id:
             raise InvalidNameIdPolicy("SPNameQualifier is another service", service=service.id)
-    given = [each for each in _GIVEN_FORMATS if each != names.EMAIL_ADDRESS or may_get(service, "mail")]
-    if wanted != names.UNSPECIFIED:
-        if wanted not in given:
-            raise InvalidNameIdPolicy("a Format that this service does not get", service=service.id)
-        return (wanted,)
+    if wanted == names.UNSPECIFIED:
+        return offered_name_id_formats(service, sp)
+    if wanted not in _given_formats(service):
+        raise InvalidNameIdPolicy("a Format that this service does not get", service=service.id)
+    return (wanted,)
+
+
+def offered_name_id_formats(service: Service, sp: SpDescriptor) -> tuple[str, ...]:
+    """Those of the metadata that we can give, in its order; else persistent, which a service can tell people apart by and
+    nobody can link. An address only where it is registered."""
+    given = _given_formats(service)
     return tuple(each for each in sp.name_id_formats if each in given) or (names.PERSISTENT,)
+
+
+def _given_formats(service: Service) -> list[str]:
+    return [each for each in _GIVEN_FORMATS if each != names.EMAIL_ADDRESS or may_get(service, "mail")]
+
+
+def needs_pairwise_id(sp: SpDescriptor) -> bool:
+    """subject-id-attr 1.0, 4."""
+    return sp.subject_id_requirement in ("pairwise-id", "any")
 
 
 def requested_authn_context(request: Element, service: Service) -> tuple[tuple[str, ...], Comparison]:

@@ -11,12 +11,12 @@ from broker.federation.model import Federation, Service
 from broker.keys.keyring import KeyRing, KeyUse
 from broker.login.edges import Delivery, FormPost, Redirect
 from broker.login.ports import Clock, GrantStore
-from broker.login.request import LoginRequest
+from broker.login.request import Hints, LoginRequest
 from broker.login.steps import Answer
 from broker.login.transaction import LoginTransaction
 from broker.saml import bindings, names
 from broker.saml.artifact import new_artifact
-from broker.saml.idp import metadata, response, single_sign_on_service
+from broker.saml.idp import metadata, response, single_sign_on_service, unsolicited
 from broker.saml.idp.artifact_resolution_service import ArtifactResolutionService
 from broker.saml.idp.asked import NAME_ID_FORMATS
 from broker.saml.idp.response import Addressed, SamlNames
@@ -41,6 +41,7 @@ class SamlIdentityProvider:
     ) -> None:
         self.entity_id = f"{base_url}/saml/idp/metadata"
         self.location = f"{base_url}/saml/idp/sso"
+        self.unsolicited_location = f"{base_url}/saml/idp/unsolicited"
         self.artifact_location = f"{base_url}/saml/idp/artifact"
         self._keys = keys
         self._clock = clock
@@ -62,6 +63,15 @@ class SamlIdentityProvider:
     def read_post(self, form: Mapping[str, str], raw_query: str, federation: Federation) -> LoginRequest:
         """An AuthnRequest by HTTP-POST; ``raw_query`` of the address that was posted to. Raises: as ``read_redirect``."""
         return single_sign_on_service.read_post(form, raw_query, self._place(federation, self.location))
+
+    def begin_unsolicited(
+        self, service: str, hints: Hints, relay_state: str | None, federation: Federation
+    ) -> LoginRequest:
+        """A login that no request of the service began. ``service``: its id.
+
+        Raises: UnknownService, UnsolicitedNotRegistered, MalformedMessage, ServiceMetadataExpired, MetadataUnusable.
+        """
+        return unsolicited.begin(service, hints, relay_state, self._place(federation, self.unsolicited_location))
 
     async def resolve(self, octets: bytes, federation: Federation) -> SoapAnswer:
         """The body of a POST to the ArtifactResolutionService. Raises: StateUnavailable."""
@@ -115,7 +125,9 @@ class SamlIdentityProvider:
         )
 
     def _addressed(self, reply: Mapping[str, str], now: datetime) -> Addressed:
-        return Addressed(issuer=self.entity_id, acs=reply[ACS], request_id=reply[REQUEST_ID], now=now, skew=self._skew)
+        return Addressed(
+            issuer=self.entity_id, acs=reply[ACS], request_id=reply.get(REQUEST_ID), now=now, skew=self._skew
+        )
 
 
 def _form(reply: Mapping[str, str], message: str) -> FormPost:

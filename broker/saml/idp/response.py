@@ -35,11 +35,12 @@ SamlNames = Callable[[str], tuple[str, str] | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addressed:
-    """What every Response says of itself. ``request_id``: of the AuthnRequest that it answers."""
+    """What every Response says of itself. ``request_id``: of the AuthnRequest that it answers; None when it answers none
+    (saml-profiles 4.1.5)."""
 
     issuer: str
     acs: str
-    request_id: str
+    request_id: str | None
     now: datetime
     skew: timedelta
 

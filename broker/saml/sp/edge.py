@@ -25,7 +25,7 @@ from broker.saml.errors import ArtifactNotResolved, IdentityProviderMetadataExpi
 from broker.saml.ids import new_id
 from broker.saml.metadata import IdpDescriptor, read_idp
 from broker.saml.signature import STRONG, WITH_SHA1, Allowed, Signer
-from broker.saml.sp import assertion_consumer_service, authn_request, metadata
+from broker.saml.sp import assertion_consumer_service, authn_request, metadata, unsolicited
 from broker.saml.sp.assertion import Expected, Received, judge, read_response, refusals_of
 from broker.saml.sp.authn_request import AuthnRequest, Scoping
 
@@ -115,6 +115,10 @@ class SamlServiceProvider:
         if accepted.by_sha1:
             log.warning("saml.sha1_used", identity_provider=idp.id, until=str(idp.sha1_until))
         return accepted.assertion
+
+    def read_unsolicited(self, message: Mapping[str, str], federation: Federation) -> IdentityProvider:
+        """Whose unsolicited Response this is said to be: a hint, no more. Raises: UnreadableResponse, UnsolicitedFromHome."""
+        return unsolicited.read(message, federation, self.acs)
 
     async def _resolved(self, text: str, artifact: Artifact, descriptor: IdpDescriptor, expected: Expected) -> Received:
         """The city's message, fetched. Raises: HomeUnreachable, ArtifactNotResolved, UnreadableResponse, SignatureInvalid."""

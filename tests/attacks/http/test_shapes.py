@@ -20,6 +20,7 @@ BY_GET = (
     "/",
     "/saml/idp/sso",
     "/saml/idp/metadata",
+    "/saml/idp/unsolicited",
     "/saml/sp/metadata",
     "/saml/sp/acs",
     "/.well-known/openid-configuration",

@@ -13,9 +13,9 @@ from lxml import html
 from yarl import URL
 
 from broker.errors import HomeUnreachable, InvalidServiceRequest, UnknownService
-from broker.federation.model import Federation
+from broker.federation.model import Federation, IdentityProvider
 from broker.login.edges import RefusedRequest
-from broker.login.request import LoginRequest
+from broker.login.request import Hints, LoginRequest
 from broker.oidc.op.http import ClientRequest, HttpAnswer
 from broker.web.cookies import Cookies, fingerprint, new_browser
 from broker.web.endpoints import Edges, Endpoints
@@ -40,6 +40,15 @@ class Edge:
 
     def read_post(self, form: Mapping[str, str], raw_query: str, federation: Federation) -> LoginRequest:
         return self._read("post", (dict(form), raw_query))
+
+    def begin_unsolicited(
+        self, service: str, hints: Hints, relay_state: str | None, federation: Federation
+    ) -> LoginRequest:
+        return self._read("unsolicited", (service, hints, relay_state))
+
+    def read_unsolicited(self, message: Mapping[str, str], federation: Federation) -> IdentityProvider:
+        self.asked.append(("unsolicited_from_home", dict(message)))
+        return next(iter(federation.identity_providers.values()))
 
     def read_authorization(self, pairs: Sequence[tuple[str, str]], federation: Federation) -> LoginRequest:
         return self._read("authorization", pairs)
@@ -131,6 +140,18 @@ async def test_oidc_core_3_1_2_1_the_request_comes_by_get_or_by_post(site: Site)
         ("authorization", (("a", "1"), ("a", "2"), ("b", "ä +"))),
         ("authorization", (("d", "4"),)),
     ]
+
+
+async def test_profiles_4_1_5_a_login_begins_here_for_a_service_that_is_named(site: Site) -> None:
+    answer = await site.get("/saml/idp/unsolicited?service=wiki&organisation=pori&RelayState=%2Fpage")
+    await site.get("/saml/idp/unsolicited")
+
+    assert site.edge.asked == [
+        ("unsolicited", ("wiki", Hints(organisation="pori"), "/page")),
+        ("unsolicited", ("", Hints(), None)),
+    ]
+    assert answer.status == 303
+    assert answer.cookies["broker-browser"].value
 
 
 async def test_P2_the_browser_is_bound_to_the_login_that_it_begins(site: Site) -> None:
@@ -238,6 +259,20 @@ async def test_profiles_4_1_2_a_Response_never_comes_in_a_query(site: Site, quer
     answer = await site.get(f"/saml/sp/acs?{query}")
 
     assert (answer.status, await reason(answer)) == (400, "malformed_message")
+
+
+async def test_profiles_4_1_5_an_unsolicited_answer_for_a_service_begins_a_login_at_that_city(site: Site) -> None:
+    [service, *_] = site.scene.federation.services
+    [idp, *_] = site.scene.federation.identity_providers.values()
+
+    answer = await site.post("/saml/sp/acs", {"SAMLResponse": "x", "RelayState": service})
+
+    assert site.edge.asked == [
+        ("unsolicited_from_home", {"SAMLResponse": "x", "RelayState": service}),
+        ("unsolicited", (service, Hints(identity_providers=(idp.entity_id,)), None)),
+    ]
+    assert answer.headers["Location"] == "https://adfs.pori.example/sso"
+    assert answer.cookies["broker-browser"].value
 
 
 @pytest.mark.parametrize("form", [{"SAMLResponse": "x"}, {"SAMLResponse": "x", "RelayState": ""}])
