@@ -49,6 +49,7 @@ TESTER = 7
 """The number of the one person who may try the service that is being tested."""
 RSA_SHA256 = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
 
+_SAML_SERVICE = "metadata: service.xml\n"
 # Beside the bench's documents: a second SAML city, whose agreement covers everything; one that has signed nothing; and
 # services in the other states.
 _MORE = f"""\
@@ -71,6 +72,7 @@ protocol: saml
 organisations: [{NEIGHBOUR}, outsider]
 organisation_from: {{from: "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn"}}
 metadata: neighbour.xml
+unsolicited: true
 dialect: adfs
 subject: {{keyspace: {NEIGHBOUR}-hr, from: employeeNumber}}
 attributes:
@@ -268,6 +270,8 @@ def lay_ground(folder: Path) -> Ground:
     )
     ground = Ground(folder=folder, parties=parties, neighbour=neighbour)
     write_documents(ground.documents, parties)
+    bench = ground.documents / "bench.yaml"
+    bench.write_text(bench.read_text("utf-8").replace(_SAML_SERVICE, f"{_SAML_SERVICE}unsolicited: true\n"), "utf-8")
     (ground.documents / "more.yaml").write_text(_MORE + _in_other_states(), "utf-8")
     (ground.documents / "neighbour.xml").write_text(_neighbour_metadata(neighbour), "utf-8")
     keyring.create(ground.certs, common_name=HOST, now=datetime.now(UTC))
