@@ -463,7 +463,8 @@ def _saml_switches(model: models.IdentityProviderModel) -> dict[str, Any]:
     if not isinstance(model, models.SamlIdentityProviderModel):
         return {}
     quirks = dialects.load(model.dialect).quirks if model.quirks is None else frozenset(model.quirks)
-    return {"quirks": quirks, "unsolicited": model.unsolicited, "sha1_until": model.sha1_until}
+    switches = {"unsolicited": model.unsolicited, "artifact": model.artifact, "sha1_until": model.sha1_until}
+    return {"quirks": quirks, **switches}
 
 
 def _organisation_from(model: models.OrganisationFromModel) -> OrganisationFrom:

@@ -205,6 +205,7 @@ class SamlIdentityProviderModel(_IdentityProviderModel):
     metadata: Plain
     quirks: list[Annotated[str, _checked_by(_known_quirk)]] | None = None
     unsolicited: bool = False
+    artifact: bool = False
     sha1_until: date | None = None
 
 

@@ -155,7 +155,8 @@ class OidcProvider:
 class IdentityProvider:
     """A city's login service. Exactly one of ``metadata`` (SAML) and ``oidc`` is set, as ``protocol`` says.
 
-    SAML only: ``quirks``, names of ``federation/quirks.py``. ``unsolicited``: its answers are taken though nobody asked.
+    SAML only: ``quirks``, names of ``federation/quirks.py``. ``unsolicited``: a login may begin at its portal.
+    ``artifact``: it is asked to answer by HTTP-Artifact, where its metadata says how to resolve one.
     ``sha1_until``: the last day, in Finnish time, on which its signatures may still be made by SHA-1.
     """
 
@@ -169,6 +170,7 @@ class IdentityProvider:
     assurance: Mapping[str, AssuranceRule] = field(default_factory=dict)
     quirks: frozenset[str] = frozenset()
     unsolicited: bool = False
+    artifact: bool = False
     sha1_until: date | None = None
     metadata: MetadataFile | None = None
     oidc: OidcProvider | None = None

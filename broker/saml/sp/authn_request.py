@@ -24,7 +24,7 @@ class Scoping:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthnRequest:
-    """``destination``: where it goes, and by which binding. ``contexts``: AuthnContextClassRefs, compared by
+    """``destination``: where it goes, and by which binding. ``response_binding``: how it is answered. ``contexts``: AuthnContextClassRefs, compared by
     ``comparison`` (saml-core 3.3.2.2.1)."""
 
     id: str
@@ -32,6 +32,7 @@ class AuthnRequest:
     destination: Endpoint
     assertion_consumer_service: str
     issued_at: datetime
+    response_binding: str = names.BINDING_POST
     force_authn: bool = False
     passive: bool = False
     contexts: tuple[str, ...] = ()
@@ -61,7 +62,7 @@ def write(request: AuthnRequest) -> Node:
             "IssueInstant": write_instant(request.issued_at),
             "Destination": request.destination.location,
             "AssertionConsumerServiceURL": request.assertion_consumer_service,
-            "ProtocolBinding": names.BINDING_POST,
+            "ProtocolBinding": request.response_binding,
             "ForceAuthn": "true" if request.force_authn else None,
             "IsPassive": "true" if request.passive else None,
         },

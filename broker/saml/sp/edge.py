@@ -19,6 +19,7 @@ from broker.login.identity import VerifiedAssertion
 from broker.login.ports import Clock, ReplayCache
 from broker.login.steps import SendToIdp
 from broker.login.transaction import LoginTransaction
+from broker.saml import names
 from broker.saml.artifact import Artifact
 from broker.saml.artifact_resolution import ArtifactRefused, ArtifactUnreachable, Partner, Resolver
 from broker.saml.errors import ArtifactNotResolved, IdentityProviderMetadataExpired, MetadataUnusable
@@ -68,10 +69,11 @@ class SamlServiceProvider:
     ) -> Departure:
         """A signed AuthnRequest. Raises: IdentityProviderMetadataExpired, MetadataUnusable."""
         now = self._clock()
+        descriptor = self._descriptor(idp, now)
         request = AuthnRequest(
             id=new_id(),
             issuer=self.entity_id,
-            destination=self._descriptor(idp, now).single_sign_on_service,
+            destination=descriptor.single_sign_on_service,
             assertion_consumer_service=self.acs,
             issued_at=now,
             # SAML cannot ask for a greatest age: only a new login is sure to be young enough.
@@ -79,6 +81,7 @@ class SamlServiceProvider:
             passive=step.passive,
             contexts=step.requested_contexts,
             comparison=step.comparison,
+            response_binding=_response_binding(idp, descriptor),
             name_id_policy=takes_name_id_policy(idp),
             scoping=_scoping(step, idp),
         )
@@ -163,6 +166,12 @@ def signatures_of(idp: IdentityProvider, now: datetime) -> Allowed:
     """SHA-1 to the end of the day that the registration names, in Finnish time."""
     by_sha1 = idp.sha1_until is not None and now.astimezone(HOME_ZONE).date() <= idp.sha1_until
     return WITH_SHA1 if by_sha1 else STRONG
+
+
+def _response_binding(idp: IdentityProvider, descriptor: IdpDescriptor) -> str:
+    """Where the metadata cannot say how an artifact is resolved, the answer comes by POST."""
+    resolvable = any(each.binding == names.BINDING_SOAP for each in descriptor.artifact_resolution_services)
+    return names.BINDING_ARTIFACT if idp.artifact and resolvable else names.BINDING_POST
 
 
 def _scoping(step: SendToIdp, idp: IdentityProvider) -> Scoping | None:

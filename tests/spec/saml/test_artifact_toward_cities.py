@@ -103,6 +103,22 @@ def test_core_3_5_1_what_we_ask(city: Any, tool: Any) -> None:
     assert request.findtext("samlp:Artifact", namespaces=NS) == artifact()
 
 
+@pytest.mark.parametrize(
+    ("wanted", "resolvable", "binding"),
+    [(True, True, "HTTP-Artifact"), (True, False, "HTTP-POST"), (False, True, "HTTP-POST")],
+)
+def test_core_3_4_1_ProtocolBinding_is_what_the_document_says(
+    city: Any, tool: Any, wanted: bool, resolvable: bool, binding: str
+) -> None:
+    if not resolvable:
+        content = city.idp.metadata.content.replace(b"bindings:SOAP", b"bindings:PAOS")
+        city.idp = replace(city.idp, metadata=replace(city.idp.metadata, content=content))
+    city.idp = replace(city.idp, artifact=wanted)
+    request = tool.inflated(city.depart())
+    assert request.get("ProtocolBinding") == f"urn:oasis:names:tc:SAML:2.0:bindings:{binding}"
+    assert request.get("AssertionConsumerServiceURL") == "https://broker.example/saml/sp/acs"
+
+
 # --- refused -------------------------------------------------------------------------------------------------------------
 
 

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from broker.errors import HomeRefused, MessageReplayed
+from broker.errors import HomeLoginTooOld, HomeRefused, MessageReplayed
 from broker.keys import keyring
 from broker.keys.keyring import KeyState, KeyUse
+from broker.login.decide import check_age
 from broker.saml import errors
 from broker.saml.sp.edge import SamlServiceProvider
 from broker.saml.xml import BadValue, instant
@@ -155,6 +156,29 @@ def test_core_2_7_1_an_unknown_Statement_is_refused(upstream: Any, kind: str) ->
     with pytest.raises(errors.UnreadableResponse) as refused:
         upstream.answer(authn_statement=statement(NOW, CONTEXT + "Password") + unknown)
     assert refused.value.context["check"] == "schema"
+
+
+@pytest.mark.parametrize(
+    ("asked", "age", "too_old"),
+    [
+        pytest.param({"force_authn": True}, timedelta(0), False, id="ForceAuthn_anew"),
+        pytest.param({"force_authn": True}, SKEW, False, id="ForceAuthn_a_clock_behind"),
+        pytest.param({"force_authn": True}, SKEW + SECOND, True, id="ForceAuthn_from_a_session"),
+        pytest.param({"max_age": timedelta(hours=1)}, timedelta(hours=1) + SKEW, False, id="max_age_just_so"),
+        pytest.param({"max_age": timedelta(hours=1)}, timedelta(hours=1) + SKEW + SECOND, True, id="max_age_too_old"),
+        pytest.param({}, timedelta(days=90), False, id="nothing_asked"),
+    ],
+)
+def test_core_3_4_1_ForceAuthn_is_proven_by_AuthnInstant(
+    upstream: Any, asked: dict[str, Any], age: timedelta, too_old: bool
+) -> None:
+    assertion = upstream.answer(authn_instant=NOW - age)
+    request = replace(upstream.transaction.request, **asked)
+    if not too_old:
+        check_age(request, assertion, upstream.transaction.begun_at, NOW, SKEW)
+        return
+    with pytest.raises(HomeLoginTooOld):
+        check_age(request, assertion, upstream.transaction.begun_at, NOW, SKEW)
 
 
 # --- what is not read --------------------------------------------------------------------------------------------------------
