@@ -23,6 +23,7 @@ from broker.saml.signature import (
     VerifiedElement,
     covered,
     is_signed,
+    uses_sha1,
     verify,
 )
 from broker.saml.status import is_success, read_status
@@ -55,10 +56,12 @@ class Partner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolved:
-    """``verified``: the message, when the ArtifactResponse's signature covers it; else it must prove itself."""
+    """``verified``: the message, when the ArtifactResponse's signature covers it; else it must prove itself.
+    ``by_sha1``: that signature is made so."""
 
     message: Element
     verified: VerifiedElement | None
+    by_sha1: bool = False
 
 
 class Resolver:
@@ -110,7 +113,9 @@ def read_artifact_response(octets: bytes, request_id: str, partner: Partner) -> 
     check_answers(response, request_id, partner)
     verified = verify(response, partner.signing_keys, partner.signatures) if is_signed(response) else None
     message = message_in(response)
-    return Resolved(message=message, verified=None if verified is None else covered(verified, message))
+    if verified is None:
+        return Resolved(message=message, verified=None)
+    return Resolved(message=message, verified=covered(verified, message), by_sha1=uses_sha1(verified))
 
 
 def check_answers(response: Element, request_id: str, partner: Partner) -> None:

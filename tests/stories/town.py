@@ -45,6 +45,8 @@ from tests.bench.processes import free_port
 
 REFERENCE = re.compile(r"\b[2-9A-HJ-NP-Z]{4}-[2-9A-HJ-NP-Z]{4}\b")
 NEIGHBOUR = "neighbour"
+NEIGHBOUR_ARTIFACTS = "/neighbour/artifact"
+"""Where it would resolve artifacts: a test puts the answer into ``City.trouble``."""
 TESTER = 7
 """The number of the one person who may try the service that is being tested."""
 RSA_SHA256 = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
@@ -303,6 +305,8 @@ def _neighbour_metadata(parties: NeighbourParties) -> str:
         f'<md:IDPSSODescriptor protocolSupportEnumeration="{saml.SAMLP}"><md:KeyDescriptor use="signing">'
         f'<ds:KeyInfo xmlns:ds="{saml.DS}"><ds:X509Data><ds:X509Certificate>{parties.city_key.certificate}'
         "</ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor>"
+        '<md:ArtifactResolutionService Binding="urn:oasis:names:tc:SAML:2.0:bindings:SOAP" '
+        f'Location="{parties.base}{NEIGHBOUR_ARTIFACTS}" index="1"/>'
         '<md:SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" '
         f'Location="{parties.city_sso}"/></md:IDPSSODescriptor></md:EntityDescriptor>'
     )

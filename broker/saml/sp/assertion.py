@@ -97,12 +97,14 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """A message of the city, believed in nothing yet. ``vouched``: it came in a signed ArtifactResponse, which covers it.
+    """A message of the city, believed in nothing yet. ``vouched``: it came in a signed ArtifactResponse, which covers it;
+    ``by_sha1``: by such a signature.
     ``by_artifact``: we fetched it ourselves, so no Destination is needed (saml-bindings 3.6)."""
 
     message: Element
     vouched: VerifiedElement | None = None
     by_artifact: bool = False
+    by_sha1: bool = False
 
 
 def read_response(octets: bytes, expected: Expected) -> Accepted:
@@ -143,7 +145,8 @@ def _judge(received: Received, expected: Expected) -> Accepted:
     check_status(response, expected)
     verified = _verified_assertion(response, whole, expected)
     accepted = _read_assertion(verified, expected)
-    return replace(accepted, by_sha1=any(uses_sha1(each) for each in (whole, verified) if each is not None))
+    by_sha1 = any(uses_sha1(each) for each in (whole, verified) if each is not None)
+    return replace(accepted, by_sha1=by_sha1 or received.by_sha1)
 
 
 # --- the Response ------------------------------------------------------------------------------------------------------

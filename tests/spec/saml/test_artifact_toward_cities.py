@@ -6,11 +6,13 @@ import asyncio
 import hashlib
 from base64 import b64encode
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
 from lxml import etree
 from signxml import XMLVerifier
+from structlog.testing import capture_logs
 
 from broker.errors import HomeUnreachable
 from broker.federation.model import MetadataFile
@@ -44,7 +46,9 @@ def city(upstream: Any) -> Any:
     return upstream
 
 
-def hands_out(city: Any, tool: Any, *messages: str, by: str | None = "city", **changes: Any) -> None:
+def hands_out(
+    city: Any, tool: Any, *messages: str, by: str | None = "city", algorithm: str = "rsa-sha256", **changes: Any
+) -> None:
     """The city answers each ArtifactResolve by an ArtifactResponse with these messages."""
 
     def answer(asked: bytes) -> bytes:
@@ -56,7 +60,7 @@ def hands_out(city: Any, tool: Any, *messages: str, by: str | None = "city", **c
             f"<saml:Issuer>{given['Issuer']}</saml:Issuer><samlp:Status><samlp:StatusCode"
             f' Value="{given["status"]}"/></samlp:Status>{"".join(messages)}</samlp:ArtifactResponse>'
         )
-        return soap.wrap(tool.sign(xml, city.pairs[by]) if by else xml)
+        return soap.wrap(tool.sign(xml, city.pairs[by], algorithm=algorithm) if by else xml)
 
     city.back_channel.answer = answer
 
@@ -169,6 +173,18 @@ def test_P1_an_ArtifactResponse_signed_by_somebody_else(city: Any, tool: Any, by
     hands_out(city, tool, city.signed(city.draft), by=by)
     with pytest.raises(errors.SignatureInvalid):
         city.by_artifact(artifact())
+
+
+def test_saml2int_an_ArtifactResponse_signed_by_SHA1(city: Any, tool: Any) -> None:
+    hands_out(city, tool, city.signed(city.draft, response=False, assertion=False), algorithm="rsa-sha1")
+    with pytest.raises(errors.SignatureInvalid) as refused:
+        city.by_artifact(artifact())
+    assert refused.value.context["check"] == "signature_algorithm"
+
+    city.idp = replace(city.idp, sha1_until=date(2026, 1, 15))
+    with capture_logs() as logs:
+        assert city.by_artifact(artifact()).subject == "pori-4711"
+    assert [each["event"] for each in logs] == ["saml.sha1_used"]
 
 
 def test_P1_nothing_is_signed(city: Any, tool: Any) -> None:
