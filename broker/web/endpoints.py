@@ -172,7 +172,7 @@ class Endpoints:
         return self._present(request, await self._journey.back_to_service(_id(request), self._browser(request)))
 
     def _unsolicited_from_home(self, form: Mapping[str, str]) -> LoginRequest:
-        """The city's portal sends a person on: a login begins here, and the city is asked as in any other."""
+        """The city's portal sends a person on: a login begins here, and the city is asked as in any other (ADR 0011)."""
         federation = self._federation()
         idp = self._edges.saml_sp.read_unsolicited(form, federation)
         hints = Hints(identity_providers=(idp.entity_id,))
