@@ -100,10 +100,13 @@ class IdpDescriptor:
     def single_sign_on_service(self) -> Endpoint:
         """By Redirect if it is offered, else by POST."""
         for binding in _SSO_BINDINGS:
-            for each in self.single_sign_on_services:
-                if each.binding == binding:
-                    return each
+            found = self.single_sign_on_service_by(binding)
+            if found is not None:
+                return found
         raise AssertionError("read_idp refuses a descriptor without one")
+
+    def single_sign_on_service_by(self, binding: str) -> Endpoint | None:
+        return next((each for each in self.single_sign_on_services if each.binding == binding), None)
 
 
 def read_entity_id(content: bytes, role: Literal["idp", "sp"]) -> str:

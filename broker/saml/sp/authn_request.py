@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from broker.login.edges import Delivery, FormPost, Redirect
@@ -12,6 +12,9 @@ from broker.saml.canonical import Node, canonical, element
 from broker.saml.metadata import Endpoint
 from broker.saml.signature import Signer
 from broker.saml.xml import write_instant
+
+LONGEST_URL = 8000
+"""RFC 9110 4.1: what every recipient should take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +27,8 @@ class Scoping:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthnRequest:
-    """``destination``: where it goes, and by which binding. ``response_binding``: how it is answered. ``contexts``: AuthnContextClassRefs, compared by
+    """``destination``: where it goes, and by which binding; ``by_post``: where else, if it is too long for a Redirect.
+    ``response_binding``: how it is answered. ``contexts``: AuthnContextClassRefs, compared by
     ``comparison`` (saml-core 3.3.2.2.1)."""
 
     id: str
@@ -39,6 +43,7 @@ class AuthnRequest:
     comparison: Comparison = Comparison.EXACT
     name_id_policy: bool = True
     scoping: Scoping | None = None
+    by_post: Endpoint | None = None
 
 
 def delivery(request: AuthnRequest, relay_state: str, signer: Signer) -> Delivery:
@@ -46,7 +51,9 @@ def delivery(request: AuthnRequest, relay_state: str, signer: Signer) -> Deliver
     node, endpoint = write(request), request.destination
     if endpoint.binding == names.BINDING_REDIRECT:
         url = bindings.write_redirect(endpoint.location, "SAMLRequest", canonical(node), relay_state, signer)
-        return Redirect(url=url)
+        if len(url) <= LONGEST_URL or request.by_post is None:
+            return Redirect(url=url)
+        return delivery(replace(request, destination=request.by_post), relay_state, signer)
     message = bindings.write_post(signer.enveloped(node, after=1).text)
     return FormPost(url=endpoint.location, fields={"SAMLRequest": message, "RelayState": relay_state})
 

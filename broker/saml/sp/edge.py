@@ -74,6 +74,7 @@ class SamlServiceProvider:
             id=new_id(),
             issuer=self.entity_id,
             destination=descriptor.single_sign_on_service,
+            by_post=descriptor.single_sign_on_service_by(names.BINDING_POST),
             assertion_consumer_service=self.acs,
             issued_at=now,
             # SAML cannot ask for a greatest age: only a new login is sure to be young enough.

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+from uuid import uuid4
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -112,6 +113,28 @@ def test_bindings_3_5_a_city_that_takes_POST_only_gets_it_signed_inside(upstream
     found = XMLVerifier().verify(octets, x509_cert=certificate, id_attribute="ID").signed_xml
     assert found.get("Destination") == CITY_SSO
     schema({NS["samlp"]: "saml-schema-protocol-2.0.xsd"}).assertValid(etree.fromstring(octets))
+
+
+def test_bindings_3_4_a_request_too_long_for_an_address_goes_by_POST_if_it_may(upstream: Any, tool: Any) -> None:
+    # No two alike, as DEFLATE would make little of them.
+    many = tuple(f"https://{uuid4()}.example/{uuid4()}" for _ in range(200))
+    assert isinstance(upstream.depart(requesters=many), Redirect)
+
+    both = upstream.idp.metadata.content.replace(
+        b"</md:IDPSSODescriptor>",
+        b'<md:SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"'
+        b' Location="https://adfs.pori.example/post"/></md:IDPSSODescriptor>',
+    )
+    upstream.idp = replace(upstream.idp, metadata=replace(upstream.idp.metadata, content=both))
+    assert isinstance(upstream.depart(requesters=many[:2]), Redirect)
+    delivery = upstream.depart(requesters=many)
+
+    assert isinstance(delivery, FormPost)
+    assert delivery.url == "https://adfs.pori.example/post"
+    request = etree.fromstring(b64decode(delivery.fields["SAMLRequest"]))
+    assert request.get("Destination") == delivery.url
+    assert request.get("ID") == upstream.transaction.upstream["request_id"]
+    assert len(request.findall("samlp:Scoping/samlp:RequesterID", NS)) == 200
 
 
 # --- Scoping ---------------------------------------------------------------------------------------------------------------
