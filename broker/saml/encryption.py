@@ -177,16 +177,22 @@ def _element_in(octets: bytes, encrypted: Element) -> Element:
 # --- closing -------------------------------------------------------------------------------------------------------------
 
 
-def content_algorithm(methods: tuple[str, ...]) -> str:
-    """The first AES-GCM that the partner's metadata names; AES-128, which everybody must know, when it names none."""
-    return next((each for each in methods if each in _GCM), names.AES128_GCM)
+def content_algorithm(methods: tuple[str, ...], *, cbc: bool = False) -> str:
+    """The first AES-GCM that the partner's metadata names; AES-128, which everybody must know, when it names none.
+    ``cbc``: the same of AES-CBC."""
+    known, otherwise = (_CBC, names.AES128_CBC) if cbc else (_GCM, names.AES128_GCM)
+    return next((each for each in methods if each in known), otherwise)
 
 
-def encrypt(rendered: Rendered, key: EncryptionKey) -> Node:
-    """``xenc:EncryptedData`` with the element inside, for this partner (saml-core 6.1: Type is Element)."""
-    algorithm = content_algorithm(key.methods)
-    content_key, nonce = os.urandom(_GCM[algorithm]), os.urandom(_NONCE)
-    octets = nonce + AESGCM(content_key).encrypt(nonce, rendered.text.encode("utf-8"), None)
+def encrypt(rendered: Rendered, key: EncryptionKey, *, cbc: bool = False) -> Node:
+    """``xenc:EncryptedData`` with the element inside, for this partner (saml-core 6.1: Type is Element).
+
+    ``cbc``: by AES-CBC, for a partner that is registered to know nothing better. What it answers to changed ciphertexts is
+    its own risk; the Response around it is signed in any case.
+    """
+    algorithm = content_algorithm(key.methods, cbc=cbc)
+    content_key = os.urandom(_KEY_OCTETS[algorithm])
+    octets = _closed(rendered.text.encode("utf-8"), content_key, algorithm)
     wrapped = key.public.encrypt(
         content_key,
         padding.OAEP(mgf=padding.MGF1(_MASKS[_DEFAULT_MASK]), algorithm=_DIGESTS[_DEFAULT_DIGEST], label=None),
@@ -208,6 +214,17 @@ def encrypt(rendered: Rendered, key: EncryptionKey) -> Node:
         element("ds:KeyInfo", None, encrypted_key),
         _cipher_data(octets),
     )
+
+
+def _closed(octets: bytes, key: bytes, algorithm: str) -> bytes:
+    if algorithm in _GCM:
+        nonce = os.urandom(_NONCE)
+        return nonce + AESGCM(key).encrypt(nonce, octets, None)
+    start = os.urandom(_BLOCK)
+    padding_octets = _BLOCK - len(octets) % _BLOCK
+    padded = octets + os.urandom(padding_octets - 1) + bytes([padding_octets])
+    closer = Cipher(algorithms.AES(key), modes.CBC(start)).encryptor()
+    return start + closer.update(padded) + closer.finalize()
 
 
 def _cipher_data(octets: bytes) -> Node:

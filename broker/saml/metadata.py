@@ -119,7 +119,7 @@ def read_sp(content: bytes) -> SpDescriptor:
     """Raises: UnreadableMetadata."""
     entity, role = _role(content, "SPSSODescriptor", "a service provider", "IDPSSODescriptor")
     keys = tuple(_signing_keys(role))
-    authn_requests_signed = is_true(role.get("AuthnRequestsSigned"))
+    authn_requests_signed = _boolean(role, "AuthnRequestsSigned") or False
     if authn_requests_signed and not keys:
         raise UnreadableMetadata("it says AuthnRequestsSigned, but has no certificate for signing", line_of(role))
     consumers = tuple(_indexed(each) for each in role.iterfind(md("AssertionConsumerService")))
@@ -127,14 +127,13 @@ def read_sp(content: bytes) -> SpDescriptor:
         raise UnreadableMetadata(
             "it has no AssertionConsumerService with the HTTP-POST or HTTP-Artifact binding", line_of(role)
         )
-    want = role.get("WantAssertionsSigned")
     return SpDescriptor(
         entity_id=_entity_id(entity),
         valid_until=_valid_until(entity, role),
         signing_keys=keys,
-        encryption_key=next(iter(_encryption_keys(role)), None),
+        encryption_key=_encryption_key(role),
         authn_requests_signed=authn_requests_signed,
-        want_assertions_signed=None if want is None else is_true(want),
+        want_assertions_signed=_boolean(role, "WantAssertionsSigned"),
         # Those by other bindings (PAOS, SAML 1) are none to answer at.
         assertion_consumer_services=tuple(each for each in consumers if each.binding in RESPONSE_BINDINGS),
         artifact_resolution_services=_artifact_resolution_services(role),
@@ -163,7 +162,7 @@ def read_idp(content: bytes) -> IdpDescriptor:
         entity_id=_entity_id(entity),
         valid_until=_valid_until(entity, role),
         signing_keys=keys,
-        want_authn_requests_signed=is_true(role.get("WantAuthnRequestsSigned")),
+        want_authn_requests_signed=_boolean(role, "WantAuthnRequestsSigned") or False,
         artifact_resolution_services=_artifact_resolution_services(role),
         single_sign_on_services=services,
         single_logout_services=_endpoints(role, "SingleLogoutService"),
@@ -239,6 +238,15 @@ def _signing_keys(role: Element) -> Iterable[VerificationKey]:
                     raise UnreadableMetadata(f"a certificate cannot be used: {error}", line) from error
 
 
+def _encryption_key(role: Element) -> EncryptionKey | None:
+    """Who publishes a key for encryption counts on it: one that cannot be used must not mean assertions in clear."""
+    found = next(iter(_encryption_keys(role)), None)
+    wanted = next((each for each in role.iterfind(md("KeyDescriptor")) if each.get("use") == "encryption"), None)
+    if found is None and wanted is not None:
+        raise UnreadableMetadata("its KeyDescriptor for encryption has no certificate with an RSA key", line_of(wanted))
+    return found
+
+
 def _encryption_keys(role: Element) -> Iterable[EncryptionKey]:
     """Those that say use="encryption". One for any use is often that of a service that cannot decrypt."""
     for descriptor in role.iterfind(md("KeyDescriptor")):
@@ -267,6 +275,16 @@ def _endpoints(role: Element, name: str) -> tuple[Endpoint, ...]:
     )
 
 
+def _boolean(element: Element, name: str) -> bool | None:
+    """An xs:boolean; None when it is not there. What is neither true nor false is no way to say false."""
+    value = element.get(name)
+    if value is None:
+        return None
+    if value.strip() not in ("true", "1", "false", "0"):
+        raise UnreadableMetadata(f"{name} of {local_name(element)} must be true or false", line_of(element))
+    return is_true(value)
+
+
 def _index(element: Element) -> int:
     index = element.get("index", "")
     if not index.isdecimal() or not index.isascii() or int(index) > 65535:
@@ -275,12 +293,11 @@ def _index(element: Element) -> int:
 
 
 def _indexed(element: Element) -> IndexedEndpoint:
-    is_default = element.get("isDefault")
     return IndexedEndpoint(
         binding=element.get("Binding", ""),
         location=_location(element),
         index=_index(element),
-        is_default=None if is_default is None else is_true(is_default),
+        is_default=_boolean(element, "isDefault"),
     )
 
 
@@ -319,7 +336,7 @@ def _requested_attributes(service: Element) -> Iterable[RequestedAttribute]:
         yield RequestedAttribute(
             name=each.get("Name", ""),
             name_format=each.get("NameFormat"),
-            is_required=is_true(each.get("isRequired")),
+            is_required=_boolean(each, "isRequired") or False,
         )
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+
+import structlog
 
 from broker.attributes.schema import ATTRIBUTES
 from broker.errors import Fault
@@ -23,6 +26,8 @@ from broker.saml.idp.response import Addressed, SamlNames
 from broker.saml.idp.single_sign_on_service import ACS, ACS_BINDING, RELAY_STATE, REQUEST_ID, Place, descriptor_of
 from broker.saml.signature import Signer
 from broker.saml.soap import SoapAnswer
+
+log = structlog.get_logger(__name__)
 
 
 class SamlIdentityProvider:
@@ -84,7 +89,13 @@ class SamlIdentityProvider:
         formats = tuple(reply[NAME_ID_FORMATS].split())
         name_id = response.name_id(formats, answer.release, self.entity_id, sp)
         addressed = self._addressed(reply, now)
-        message = response.write_answer(answer, name_id, sp, addressed, self._saml_names, self._signer)
+        assertion = response.assertion(answer, name_id, sp, addressed, self._saml_names)
+        content = response.sealed(assertion, sp, self._signer, cbc=service.cbc)
+        if service.cbc and sp.encryption_key is not None:
+            log.warning("saml.cbc_used", service=service.id)
+        # One signature is made; others may have the event loop before the next (docs/adr/0010).
+        await asyncio.sleep(0)
+        message = response.write_answer(content, addressed, self._signer)
         return await self._delivery(reply, message, service)
 
     async def refuse(self, transaction: LoginTransaction, fault: Fault, service: Service) -> Delivery:

@@ -45,16 +45,19 @@ class Addressed:
     skew: timedelta
 
 
-def write_answer(
-    answer: Answer, name_id: Node, sp: SpDescriptor, addressed: Addressed, saml_names: SamlNames, signer: Signer
-) -> str:
-    assertion = _assertion(answer, name_id, sp, addressed, saml_names)
-    rendered = Rendered(canonical(assertion))
-    if sp.want_assertions_signed is not False:
+def sealed(assertion: Node, sp: SpDescriptor, signer: Signer, *, cbc: bool) -> Child:
+    """The assertion, signed and encrypted as the service's metadata asks. ``cbc``: by AES-CBC, if it is encrypted."""
+    if sp.want_assertions_signed is False:
+        rendered = Rendered(canonical(assertion))
+    else:
         rendered = signer.enveloped(assertion, after=1)
-    content: Child = rendered
-    if sp.encryption_key is not None:
-        content = element("saml:EncryptedAssertion", None, encrypt(rendered, sp.encryption_key))
+    if sp.encryption_key is None:
+        return rendered
+    return element("saml:EncryptedAssertion", None, encrypt(rendered, sp.encryption_key, cbc=cbc))
+
+
+def write_answer(content: Child, addressed: Addressed, signer: Signer) -> str:
+    """``content``: what ``sealed`` made."""
     return _response(addressed, status((names.SUCCESS,)), content, signer)
 
 
@@ -97,7 +100,7 @@ def _response(addressed: Addressed, status: Node, content: Child | None, signer:
     return signer.enveloped(node, after=1).text
 
 
-def _assertion(answer: Answer, name_id: Node, sp: SpDescriptor, addressed: Addressed, saml_names: SamlNames) -> Node:
+def assertion(answer: Answer, name_id: Node, sp: SpDescriptor, addressed: Addressed, saml_names: SamlNames) -> Node:
     return element(
         "saml:Assertion",
         {"ID": new_id(), "Version": "2.0", "IssueInstant": write_instant(addressed.now)},

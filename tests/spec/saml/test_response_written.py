@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from lxml import etree
 from signxml import XMLVerifier
+from structlog.testing import capture_logs
 
 from broker.errors import NoAgreement
 from broker.saml import errors
@@ -207,7 +208,30 @@ def test_core_6_2_encrypted_for_a_service_with_an_encryption_key(
     data = one(response, "saml:EncryptedAssertion/xenc:EncryptedData")
     assert one(data, "xenc:EncryptionMethod").get("Algorithm").endswith(algorithm)
     assertion = decrypted(data, pairs["service"])
-    assert one(assertion, ".//saml:AttributeValue[1]" if False else ".//saml:NameID").text == "pairwise@pori.fi"
+    assert one(assertion, ".//saml:NameID").text == "pairwise@pori.fi"
+    assert verified(assertion, certificate(downstream, tool)).get("ID") == assertion.get("ID")
+
+
+@pytest.mark.parametrize(
+    ("methods", "algorithm"),
+    [
+        pytest.param((), "aes128-cbc", id="none_named"),
+        pytest.param(("http://www.w3.org/2001/04/xmlenc#aes256-cbc",), "aes256-cbc", id="the_one_named"),
+    ],
+)
+@pytest.mark.parametrize("length", range(0, 17, 4))
+def test_a_registration_may_ask_for_CBC_which_is_told(
+    downstream: Any, tool: Any, pairs: Any, methods: tuple[str, ...], algorithm: str, length: int
+) -> None:
+    descriptors = tool.key_descriptor(pairs["service"], "encryption", methods)
+    downstream.register(key_descriptors=descriptors, registration={"cbc": True})
+    with capture_logs() as logs:
+        response = downstream.response(attributes={"mail": ("a" * length + "@pori.fi",)})
+
+    assert [(each["event"], each["service"]) for each in logs] == [("saml.cbc_used", "wiki")]
+    data = one(response, "saml:EncryptedAssertion/xenc:EncryptedData")
+    assert one(data, "xenc:EncryptionMethod").get("Algorithm").endswith(algorithm)
+    assertion = decrypted(data, pairs["service"])
     assert verified(assertion, certificate(downstream, tool)).get("ID") == assertion.get("ID")
 
 
