@@ -116,8 +116,9 @@ def _answer(
         authn_instant=identity.authn_instant,
         authn_context=context,
         authn_methods=identity.authn_methods,
-        authenticating_authority=idp.entity_id,
+        authenticating_authorities=(idp.entity_id, *assertion.authenticating_authorities),
         trace=tuple(trace),
+        session_ends=assertion.session_ends,
     )
 
 

@@ -17,7 +17,8 @@ class VerifiedAssertion:
     not text are written as JSON writes them (``true``), a claim inside an object has a dotted name
     (``realm_access.roles``). ``subject``: the persistent NameID, ``sub``, or ``tid/oid``; None when the answer holds
     only a transient one. ``authn_context`` and ``authn_methods``: AuthnContextClassRef or acr, and amr, as sent.
-    ``session``: what a later logout at the city needs (NameID, SessionIndex, sid, id_token), opaque to the heart.
+    ``authenticating_authorities``: those that the city itself relied on. ``session_ends``: when the city's session does, if
+    it says so. ``session``: what a later logout at the city needs (NameID, SessionIndex, sid, id_token), opaque to the heart.
     """
 
     idp: IdentityProviderId
@@ -26,7 +27,8 @@ class VerifiedAssertion:
     authn_instant: datetime | None = None
     authn_context: str | None = None
     authn_methods: tuple[str, ...] = ()
-    authenticating_authority: str | None = None
+    authenticating_authorities: tuple[str, ...] = ()
+    session_ends: datetime | None = None
     session: Mapping[str, str] = field(default_factory=dict)
 
 

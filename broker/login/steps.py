@@ -54,7 +54,11 @@ class Release:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The service gets this person. ``authn_context`` is what the service is told (AuthnContextClassRef or acr)."""
+    """The service gets this person. ``authn_context`` is what the service is told (AuthnContextClassRef or acr).
+
+    ``authenticating_authorities``: the city's identity provider, then those that it relied on (saml-core 2.7.2.2).
+    ``session_ends``: when the city's session does, if it says so.
+    """
 
     service: ServiceId
     organisation: OrganisationId
@@ -63,8 +67,9 @@ class Answer:
     authn_instant: datetime
     authn_context: str
     authn_methods: tuple[str, ...]
-    authenticating_authority: str
+    authenticating_authorities: tuple[str, ...]
     trace: Trace
+    session_ends: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

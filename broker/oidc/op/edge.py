@@ -110,7 +110,7 @@ class OpenIdProvider:
             "sub": subject,
             "auth_time": int(answer.authn_instant.timestamp()),
             "acr": answer.authn_context,
-            discovery.home_issuer_claim(self._issuer): answer.authenticating_authority,
+            discovery.home_issuer_claim(self._issuer): answer.authenticating_authorities[0],
         }
         if answer.authn_methods:
             claims["amr"] = list(answer.authn_methods)

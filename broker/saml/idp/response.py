@@ -29,6 +29,10 @@ from broker.saml.xml import write_instant
 LIFETIME = timedelta(minutes=5)
 """How long a service may take to consume the assertion."""
 
+LONGEST_SESSION = timedelta(hours=12)
+"""How long a service may keep the person logged in without asking again, when the city does not say less: longer than any
+shift, and over before the next one on a shared computer."""
+
 SamlNames = Callable[[str], tuple[str, str] | None]
 """Canonical attribute name → (Name, FriendlyName); None: not for SAML."""
 
@@ -107,7 +111,7 @@ def assertion(answer: Answer, name_id: Node, sp: SpDescriptor, addressed: Addres
         element("saml:Issuer", None, addressed.issuer),
         _subject(name_id, addressed),
         _conditions(sp, addressed),
-        _authn_statement(answer),
+        _authn_statement(answer, addressed.now),
         _attribute_statement(answer.release, saml_names),
     )
 
@@ -134,14 +138,19 @@ def _conditions(sp: SpDescriptor, addressed: Addressed) -> Node:
     return element("saml:Conditions", times, element("saml:AudienceRestriction", None, audience))
 
 
-def _authn_statement(answer: Answer) -> Node:
+def _authn_statement(answer: Answer, now: datetime) -> Node:
     context = element(
         "saml:AuthnContext",
         None,
         element("saml:AuthnContextClassRef", None, answer.authn_context),
-        element("saml:AuthenticatingAuthority", None, answer.authenticating_authority),
+        *(element("saml:AuthenticatingAuthority", None, each) for each in answer.authenticating_authorities),
     )
-    attributes = {"AuthnInstant": write_instant(answer.authn_instant), "SessionIndex": new_id()}
+    longest = now + LONGEST_SESSION
+    attributes = {
+        "AuthnInstant": write_instant(answer.authn_instant),
+        "SessionIndex": new_id(),
+        "SessionNotOnOrAfter": write_instant(min(answer.session_ends or longest, longest)),
+    }
     return element("saml:AuthnStatement", attributes, context)
 
 

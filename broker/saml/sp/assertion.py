@@ -61,7 +61,6 @@ from broker.saml.xml import (
     instant,
     parse_message,
     text_of,
-    write_instant,
 )
 
 
@@ -412,7 +411,8 @@ def _said(assertion: Element, statement: Element, expected: Expected) -> Verifie
         attributes=_attributes(assertion, expected),
         authn_instant=_authn_instant(statement),
         authn_context=child_text(context, saml("AuthnContextClassRef")),
-        authenticating_authority=child_text(context, saml("AuthenticatingAuthority")),
+        authenticating_authorities=tuple(text_of(each) for each in context.iterfind(saml("AuthenticatingAuthority"))),
+        session_ends=None if (ends := statement.get("SessionNotOnOrAfter")) is None else instant(ends),
         session=dict(_session(name_id, statement)),
     )
 
@@ -449,7 +449,7 @@ def _values(attribute: Element) -> Iterable[str]:
 
 
 def _session(name_id: Element | None, statement: Element) -> Iterable[tuple[str, str]]:
-    """What a LogoutRequest to the city names (saml-core 3.7.1), and when the city's session ends (saml-core 2.7.2)."""
+    """What a LogoutRequest to the city names (saml-core 3.7.1)."""
     if name_id is not None:
         yield "name_id", text_of(name_id)
         for key, attribute in _NAME_ID_ATTRIBUTES.items():
@@ -457,8 +457,6 @@ def _session(name_id: Element | None, statement: Element) -> Iterable[tuple[str,
                 yield key, value
     if (index := statement.get("SessionIndex")) is not None:
         yield "session_index", index
-    if (ends := statement.get("SessionNotOnOrAfter")) is not None:
-        yield "session_not_on_or_after", write_instant(instant(ends))
 
 
 _NAME_ID_ATTRIBUTES = {

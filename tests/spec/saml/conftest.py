@@ -600,7 +600,7 @@ def an_answer(service: ServiceId, *, attributes: Mapping[str, tuple[str, ...]] |
         "authn_instant": NOW - timedelta(minutes=2),
         "authn_context": "https://refeds.org/profile/mfa",
         "authn_methods": (),
-        "authenticating_authority": CITY,
+        "authenticating_authorities": (CITY,),
         "trace": (),
         **changes,
     }

@@ -279,7 +279,7 @@ def test_core_2_7_2_4_who_authenticated_and_how(upstream: Any) -> None:
         )
     )
     assert accepted.authn_context == "https://refeds.org/profile/mfa"
-    assert accepted.authenticating_authority == "https://idp.example"
+    assert accepted.authenticating_authorities == ("https://idp.example",)
     assert accepted.authn_instant == datetime(2026, 1, 15, 11, 59, 0, 123456, tzinfo=UTC)
 
 

@@ -186,6 +186,25 @@ def test_it_is_valid_by_the_schema(downstream: Any) -> None:
     schema({NS["samlp"]: "saml-schema-protocol-2.0.xsd"}).assertValid(downstream.response())
 
 
+@pytest.mark.parametrize(
+    ("ends", "written"),
+    [
+        pytest.param(None, NOW + timedelta(hours=12), id="the_city_does_not_say"),
+        pytest.param(NOW + timedelta(hours=1), NOW + timedelta(hours=1), id="the_city_s_ends_earlier"),
+        pytest.param(NOW + timedelta(days=30), NOW + timedelta(hours=12), id="the_city_s_ends_later"),
+    ],
+)
+def test_core_2_7_2_SessionNotOnOrAfter(downstream: Any, ends: datetime | None, written: datetime) -> None:
+    statement = one(downstream.response(session_ends=ends), ".//saml:AuthnStatement")
+    assert statement.get("SessionNotOnOrAfter") == written.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_core_2_7_2_2_every_AuthenticatingAuthority(downstream: Any) -> None:
+    response = downstream.response(authenticating_authorities=(CITY, "https://behind.example"))
+    found = response.findall(".//saml:AuthenticatingAuthority", NS)
+    assert [each.text for each in found] == [CITY, "https://behind.example"]
+
+
 # --- encryption ------------------------------------------------------------------------------------------------------------
 
 

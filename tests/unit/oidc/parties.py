@@ -172,7 +172,7 @@ def answer_of(request: LoginRequest, **changes: Any) -> Answer:
         authn_instant=NOW - timedelta(minutes=5),
         authn_context="https://refeds.org/profile/sfa",
         authn_methods=("pwd",),
-        authenticating_authority=HOME_ISSUER,
+        authenticating_authorities=(HOME_ISSUER,),
         trace=(),
     )
     return replace(answer, **changes)
