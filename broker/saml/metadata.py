@@ -66,6 +66,7 @@ class SpDescriptor:
     """A service. ``want_assertions_signed`` None: its metadata does not say.
 
     ``encryption_key``: set when a KeyDescriptor says use="encryption"; then assertions are encrypted for it.
+    ``signing_methods``: the algorithms that it verifies, in its order of preference; none when it does not say.
     ``subject_id_requirement``: subject-id, pairwise-id, any or none (subject-id-attr 1.0, 4), None when it does not say.
     """
 
@@ -80,6 +81,7 @@ class SpDescriptor:
     single_logout_services: tuple[Endpoint, ...]
     name_id_formats: tuple[str, ...]
     attribute_consuming_services: tuple[AttributeConsumingService, ...]
+    signing_methods: tuple[str, ...]
     subject_id_requirement: str | None
 
 
@@ -140,6 +142,7 @@ def read_sp(content: bytes) -> SpDescriptor:
         single_logout_services=_endpoints(role, "SingleLogoutService"),
         name_id_formats=_name_id_formats(role),
         attribute_consuming_services=tuple(_attribute_consuming_services(role)),
+        signing_methods=_signing_methods(entity, role),
         subject_id_requirement=_subject_id_requirement(entity),
     )
 
@@ -338,6 +341,13 @@ def _requested_attributes(service: Element) -> Iterable[RequestedAttribute]:
             name_format=each.get("NameFormat"),
             is_required=_boolean(each, "isRequired") or False,
         )
+
+
+def _signing_methods(entity: Element, role: Element) -> tuple[str, ...]:
+    """sstc-saml-metadata-algsupport 2.3: those of the role take the place of the entity's."""
+    path = f"{md('Extensions')}/{{{names.ALG}}}SigningMethod"
+    found = role.findall(path) or entity.findall(path)
+    return tuple(each.get("Algorithm", "") for each in found)
 
 
 def _subject_id_requirement(entity: Element) -> str | None:

@@ -4,7 +4,7 @@ Verification: one enveloped signature, over exactly the element that holds it, b
 issuer's registered metadata; KeyInfo in a message is never looked at. What verified is handed out as a
 ``VerifiedElement``, which nothing else can make, and only that is read.
 
-Signing: RSA-SHA256 over text that is written in canonical form already (``canonical.py``).
+Signing: RSA-SHA256, or RSA-PSS for who prefers it, over text that is written in canonical form already (``canonical.py``).
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ _ECDSA: dict[str, hashes.HashAlgorithm] = {
     names.ECDSA_SHA384: hashes.SHA384(),
     names.ECDSA_SHA512: hashes.SHA512(),
 }
+SIGNING_METHODS = (names.RSA_SHA256, names.RSA_PSS_SHA256)
+"""Ours."""
 SIGNATURE_ALGORITHMS = frozenset({*_RSA, *_ECDSA})
 DIGEST_ALGORITHMS = frozenset({names.SHA256, names.SHA384, names.SHA512})
 _TRANSFORMS = [names.ENVELOPED_SIGNATURE, names.EXCLUSIVE_C14N]
@@ -272,17 +274,19 @@ class Signer:
         """An RSA-SHA256 signature."""
         return self._private.sign(octets, _PKCS1, _SHA256)
 
-    def enveloped(self, node: Node, *, after: int) -> Rendered:
-        """The element with its signature behind the first ``after`` children, where its schema wants it."""
+    def enveloped(self, node: Node, *, after: int, method: str = names.RSA_SHA256) -> Rendered:
+        """The element with its signature behind the first ``after`` children, where its schema wants it. ``method``: one of
+        ``SIGNING_METHODS``."""
         pieces = parts(node)
         digest = sha256("".join(pieces).encode("utf-8")).digest()
-        pieces.insert(after + 1, self._signature(dict(node.attributes)["ID"], digest))
+        pieces.insert(after + 1, self._signature(dict(node.attributes)["ID"], digest, method))
         return Rendered("".join(pieces))
 
-    def _signature(self, id: str, digest: bytes) -> str:
+    def _signature(self, id: str, digest: bytes, method: str) -> str:
         """``id``: one of ours, which needs no escaping."""
-        signed_info = _SIGNED_INFO.format(id=id, digest=_base64(digest))
-        value = self.detached(f"<ds:SignedInfo{_DECLARED}>{signed_info}".encode("ascii"))
+        signed_info = _SIGNED_INFO[method].format(id=id, digest=_base64(digest))
+        octets = f"<ds:SignedInfo{_DECLARED}>{signed_info}".encode("ascii")
+        value = self._private.sign(octets, _PADDINGS[method], _SHA256)
         return (
             f"<ds:Signature{_DECLARED}><ds:SignedInfo>{signed_info}"
             f"<ds:SignatureValue>{_base64(value)}</ds:SignatureValue>{self._key_info}</ds:Signature>"
@@ -297,13 +301,18 @@ def x509_data(key: Key) -> Node:
     return element("ds:X509Data", None, element("ds:X509Certificate", None, lines))
 
 
-def _signed_info() -> Node:
+def signing_method(understood: Sequence[str]) -> str:
+    """The first of the partner's methods that we have; RSA-SHA256 when it names none of them."""
+    return next((each for each in understood if each in SIGNING_METHODS), names.RSA_SHA256)
+
+
+def _signed_info(method: str) -> Node:
     """With places for the ID and the digest of what is signed."""
     return element(
         "ds:SignedInfo",
         None,
         element("ds:CanonicalizationMethod", {"Algorithm": names.EXCLUSIVE_C14N}),
-        element("ds:SignatureMethod", {"Algorithm": names.RSA_SHA256}),
+        element("ds:SignatureMethod", {"Algorithm": method}),
         element(
             "ds:Reference",
             {"URI": "#{id}"},
@@ -324,6 +333,13 @@ def _base64(octets: bytes) -> str:
 
 
 _PKCS1, _SHA256 = padding.PKCS1v15(), hashes.SHA256()
+# RFC 6931 2.3.10: the mask and the salt are of the digest's kind and length.
+_PADDINGS: dict[str, padding.AsymmetricPadding] = {
+    names.RSA_SHA256: _PKCS1,
+    names.RSA_PSS_SHA256: padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=hashes.SHA256.digest_size),
+}
 _DECLARED = f' xmlns:ds="{names.DS}"'
 # Written once: signing is then a matter of filling in. Behind the start tag, which declares the prefix or not.
-_SIGNED_INFO = _in_signature(_signed_info()).removeprefix("<ds:SignedInfo>")
+_SIGNED_INFO = {
+    method: _in_signature(_signed_info(method)).removeprefix("<ds:SignedInfo>") for method in SIGNING_METHODS
+}

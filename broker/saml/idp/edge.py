@@ -10,6 +10,7 @@ import structlog
 
 from broker.attributes.schema import ATTRIBUTES
 from broker.errors import Fault
+from broker.federation.documents import UnreadableMetadata
 from broker.federation.model import Federation, Service
 from broker.keys.keyring import KeyRing, KeyUse
 from broker.login.edges import Delivery, FormPost, Redirect
@@ -24,8 +25,10 @@ from broker.saml.idp.artifact_resolution_service import ArtifactResolutionServic
 from broker.saml.idp.asked import NAME_ID_FORMATS
 from broker.saml.idp.response import Addressed, SamlNames
 from broker.saml.idp.single_sign_on_service import ACS, ACS_BINDING, RELAY_STATE, REQUEST_ID, Place, descriptor_of
-from broker.saml.signature import Signer
+from broker.saml.metadata import read_sp
+from broker.saml.signature import Signer, signing_method
 from broker.saml.soap import SoapAnswer
+from broker.saml.status import status
 
 log = structlog.get_logger(__name__)
 
@@ -95,7 +98,7 @@ class SamlIdentityProvider:
             log.warning("saml.cbc_used", service=service.id)
         # One signature is made; others may have the event loop before the next (docs/adr/0010).
         await asyncio.sleep(0)
-        message = response.write_answer(content, addressed, self._signer)
+        message = response.write_answer(content, addressed, self._signer, signing_method(sp.signing_methods))
         return await self._delivery(reply, message, service)
 
     async def refuse(self, transaction: LoginTransaction, fault: Fault, service: Service) -> Delivery:
@@ -103,7 +106,8 @@ class SamlIdentityProvider:
         reply = transaction.request.reply
         said = f"{fault.code} {transaction.reference}"
         addressed = self._addressed(reply, self._clock())
-        message = response.write_error(fault.saml_status, said, addressed, self._signer)
+        method = signing_method(_signing_methods(service))
+        message = response.write_error(status(fault.saml_status, said), addressed, self._signer, method)
         return await self._delivery(reply, message, service)
 
     def metadata(self) -> bytes:
@@ -139,6 +143,15 @@ class SamlIdentityProvider:
         return Addressed(
             issuer=self.entity_id, acs=reply[ACS], request_id=reply.get(REQUEST_ID), now=now, skew=self._skew
         )
+
+
+def _signing_methods(service: Service) -> tuple[str, ...]:
+    """An error is told also to a service whose metadata ran out or cannot be read any more."""
+    assert service.metadata is not None, "the registry gives a SAML service its metadata"
+    try:
+        return read_sp(service.metadata.content).signing_methods
+    except UnreadableMetadata:
+        return ()
 
 
 def _form(reply: Mapping[str, str], message: str) -> FormPost:

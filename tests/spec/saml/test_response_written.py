@@ -205,6 +205,37 @@ def test_core_2_7_2_2_every_AuthenticatingAuthority(downstream: Any) -> None:
     assert [each.text for each in found] == [CITY, "https://behind.example"]
 
 
+PSS = "http://www.w3.org/2007/05/xmldsig-more#sha256-rsa-MGF1"
+RSA = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
+
+
+def methods(*algorithms: str) -> str:
+    listed = "".join(f'<alg:SigningMethod Algorithm="{each}"/>' for each in algorithms)
+    return f'<md:Extensions xmlns:alg="urn:oasis:names:tc:SAML:metadata:algsupport">{listed}</md:Extensions>'
+
+
+@pytest.mark.parametrize(
+    ("named", "used"),
+    [
+        pytest.param((), RSA, id="none_named"),
+        pytest.param((PSS,), PSS, id="the_one_named"),
+        pytest.param((PSS, RSA), PSS, id="the_preferred"),
+        pytest.param((RSA, PSS), RSA, id="the_usual_preferred"),
+        pytest.param(("http://www.w3.org/2000/09/xmldsig#rsa-sha1", PSS), PSS, id="never_SHA1"),
+        pytest.param(("http://www.w3.org/2000/09/xmldsig#rsa-sha1",), RSA, id="none_that_we_have"),
+    ],
+)
+def test_algsupport_2_3_SigningMethod(downstream: Any, tool: Any, named: tuple[str, ...], used: str) -> None:
+    downstream.register(key_descriptors=methods(*named))
+    transaction = tool.a_transaction(downstream.redirect(downstream.request()))
+    refusal = downstream.read(asyncio.run(downstream.edge.refuse(transaction, NoAgreement("x"), downstream.service)))
+
+    response = downstream.response()
+    for signed in (response, one(response, "saml:Assertion"), refusal):
+        assert one(signed, "ds:Signature/ds:SignedInfo/ds:SignatureMethod").get("Algorithm") == used
+        assert verified(signed, certificate(downstream, tool)).get("ID") == signed.get("ID")
+
+
 # --- encryption ------------------------------------------------------------------------------------------------------------
 
 
