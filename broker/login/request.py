@@ -43,8 +43,9 @@ class LoginRequest:
     AuthnContextClassRefs or acr values, in the service's order of preference. ``max_age`` is the greatest age of the
     upstream login that the service accepts. ``choose_anew``: the person shall see the choice of organisation even when
     there is but one (prompt=select_account). ``attributes``: the canonical names that the service asks for this time; None:
-    all that it gets. ``needs_pairwise_id``: it wants that attribute beside the name identifier. ``requesters``: the chain of those on whose behalf the service asks, itself not
-    among them (saml-core 3.4.1.5). ``proxy_count``: how many more identity providers may stand behind the city's; None: any.
+    all that it gets. ``needs_pairwise_id``: it wants that attribute beside the name identifier. ``requesters``: the chain of
+    those on whose behalf the service asks, itself not among them (saml-core 3.4.1.5). ``proxy_count``: how many more identity
+    providers may stand behind the city's; None: any.
     """
 
     service: ServiceId

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import binascii
 import secrets
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from dataclasses import dataclass
 from hashlib import sha1
 
-from broker.saml.bindings import BindingRefused
+from broker.saml.bindings import BindingRefused, strict_base64
 
 _TYPE = b"\x00\x04"
 _SOURCE_ID, _HANDLE = 20, 20
@@ -31,10 +30,7 @@ def new_artifact(entity_id: str, endpoint_index: int = 0) -> str:
 
 def read_artifact(text: str) -> Artifact:
     """Raises: BindingRefused."""
-    try:
-        octets = b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise BindingRefused("the artifact is not base64") from error
+    octets = strict_base64(text)
     if len(octets) != _OCTETS or not octets.startswith(_TYPE):
         raise BindingRefused("not an artifact of type 0x0004")
     return Artifact(endpoint_index=int.from_bytes(octets[2:4], "big"), source_id=octets[4 : 4 + _SOURCE_ID])

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
 
 from broker.fetch import Fetcher, FetchError
 from broker.saml import names, soap
@@ -23,25 +22,18 @@ from broker.saml.signature import (
     VerifiedElement,
     covered,
     is_signed,
-    uses_sha1,
     verify,
 )
 from broker.saml.status import is_success, read_status
 from broker.saml.xml import Element, child_text, write_instant
 
 
-class NotResolved(Exception):
-    """``code``: the check that failed."""
-
-    code: ClassVar[str]
+class ArtifactUnreachable(Exception):
+    """The partner did not answer."""
 
 
-class ArtifactUnreachable(NotResolved):
-    code = "artifact_unreachable"
-
-
-class ArtifactRefused(NotResolved):
-    code = "artifact"
+class ArtifactRefused(Exception):
+    """It is another's, or the partner does not hand out what it stands for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +48,10 @@ class Partner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolved:
-    """``verified``: the message, when the ArtifactResponse's signature covers it; else it must prove itself.
-    ``by_sha1``: that signature is made so."""
+    """``verified``: the message, when the ArtifactResponse's signature covers it; else it must prove itself."""
 
     message: Element
     verified: VerifiedElement | None
-    by_sha1: bool = False
 
 
 class Resolver:
@@ -73,7 +63,8 @@ class Resolver:
         self._signer = signer
 
     async def resolve(self, text: str, artifact: Artifact, partner: Partner, now: datetime) -> Resolved:
-        """The message that the artifact stands for. Raises: NotResolved, XmlRefused, SignatureRefused."""
+        """The message that the artifact stands for. Raises: ArtifactUnreachable, ArtifactRefused, XmlRefused,
+        SignatureRefused."""
         location = endpoint_of(artifact, partner)
         id = new_id()
         try:
@@ -113,9 +104,7 @@ def read_artifact_response(octets: bytes, request_id: str, partner: Partner) -> 
     check_answers(response, request_id, partner)
     verified = verify(response, partner.signing_keys, partner.signatures) if is_signed(response) else None
     message = message_in(response)
-    if verified is None:
-        return Resolved(message=message, verified=None)
-    return Resolved(message=message, verified=covered(verified, message), by_sha1=uses_sha1(verified))
+    return Resolved(message=message, verified=None if verified is None else covered(verified, message))
 
 
 def check_answers(response: Element, request_id: str, partner: Partner) -> None:

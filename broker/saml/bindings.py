@@ -52,7 +52,7 @@ def read_redirect(raw_query: str, name: str) -> Received:
         raise BindingRefused("an encoding other than DEFLATE")
     taken = {name, "RelayState", "SAMLEncoding", *_SIGNATURE_PARAMETERS}
     return Received(
-        octets=_inflated(_strict_base64(values[name])),
+        octets=_inflated(strict_base64(values[name])),
         relay_state=checked_relay_state(values.get("RelayState")),
         detached=_detached(raw, values, name),
         other={each: value for each, value in values.items() if each not in taken},
@@ -83,7 +83,7 @@ def read_post(value: str) -> bytes:
     if len(value) > 2 * MESSAGE_LIMIT:
         raise BindingRefused("too large")
     # Many products break base64 into lines of 76.
-    return _strict_base64(value.translate(_LINE_BREAKS))
+    return strict_base64(value.translate(_LINE_BREAKS))
 
 
 def write_post(message: str) -> str:
@@ -134,11 +134,12 @@ def _detached(raw: dict[str, str], values: dict[str, str], name: str) -> Detache
     return Detached(
         octets=signed.encode("utf-8", "surrogateescape"),
         algorithm=values["SigAlg"],
-        signature=_strict_base64(values["Signature"].translate(_LINE_BREAKS)),
+        signature=strict_base64(values["Signature"].translate(_LINE_BREAKS)),
     )
 
 
-def _strict_base64(value: str) -> bytes:
+def strict_base64(value: str) -> bytes:
+    """Raises: BindingRefused."""
     try:
         return b64decode(value, validate=True)
     except (binascii.Error, ValueError) as error:

@@ -352,17 +352,22 @@ def _signing_methods(entity: Element, role: Element) -> tuple[str, ...]:
 
 def _subject_id_requirement(entity: Element) -> str | None:
     """subject-id-attr 1.0, 4: an entity attribute with one value."""
+    attribute = _entity_attribute(entity, names.SUBJECT_ID_REQUIREMENT)
+    if attribute is None:
+        return None
+    try:
+        values = [text_of(each) for each in attribute.iterfind(saml("AttributeValue"))]
+    except XmlRefused as error:
+        raise UnreadableMetadata(str(error), error.line) from error
+    if len(values) != 1 or values[0] not in SUBJECT_ID_REQUIREMENTS:
+        raise UnreadableMetadata(
+            f"{names.SUBJECT_ID_REQUIREMENT} must have one value of {', '.join(SUBJECT_ID_REQUIREMENTS)}",
+            line_of(attribute),
+        )
+    return values[0]
+
+
+def _entity_attribute(entity: Element, name: str) -> Element | None:
+    """The first of that Name (sstc-metadata-attr 2.1)."""
     path = f"{md('Extensions')}/{{{names.MDATTR}}}EntityAttributes/{saml('Attribute')}"
-    for attribute in entity.iterfind(path):
-        if attribute.get("Name") == names.SUBJECT_ID_REQUIREMENT:
-            try:
-                values = [text_of(each) for each in attribute.iterfind(saml("AttributeValue"))]
-            except XmlRefused as error:
-                raise UnreadableMetadata(str(error), error.line) from error
-            if len(values) != 1 or values[0] not in SUBJECT_ID_REQUIREMENTS:
-                raise UnreadableMetadata(
-                    f"{names.SUBJECT_ID_REQUIREMENT} must have one value of {', '.join(SUBJECT_ID_REQUIREMENTS)}",
-                    line_of(attribute),
-                )
-            return values[0]
-    return None
+    return next((each for each in entity.iterfind(path) if each.get("Name") == name), None)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import textwrap
 from base64 import b64encode
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
@@ -43,8 +44,6 @@ _ECDSA: dict[str, hashes.HashAlgorithm] = {
     names.ECDSA_SHA384: hashes.SHA384(),
     names.ECDSA_SHA512: hashes.SHA512(),
 }
-SIGNING_METHODS = (names.RSA_SHA256, names.RSA_PSS_SHA256)
-"""Ours."""
 SIGNATURE_ALGORITHMS = frozenset({*_RSA, *_ECDSA})
 DIGEST_ALGORITHMS = frozenset({names.SHA256, names.SHA384, names.SHA512})
 _TRANSFORMS = [names.ENVELOPED_SIGNATURE, names.EXCLUSIVE_C14N]
@@ -106,16 +105,18 @@ _PROOF = object()
 
 
 class VerifiedElement:
-    """An element that a valid signature covers. Made in this module only."""
+    """An element that a valid signature covers; ``by_sha1``: one that rests on SHA-1. Made in this module only."""
 
-    __slots__ = ("element",)
+    __slots__ = ("by_sha1", "element")
 
     element: Element
+    by_sha1: bool
 
-    def __init__(self, element: Element, proof: object) -> None:
+    def __init__(self, element: Element, proof: object, *, by_sha1: bool = False) -> None:
         if proof is not _PROOF:
             raise TypeError("only the verifier makes a VerifiedElement")
         self.element = element
+        self.by_sha1 = by_sha1
 
 
 # --- verifying ---------------------------------------------------------------------------------------------------------
@@ -144,13 +145,6 @@ def public_key(certificate: bytes) -> rsa.RSAPublicKey | ec.EllipticCurvePublicK
     raise UnusableKey("its key is neither RSA nor EC")
 
 
-def uses_sha1(verified: VerifiedElement) -> bool:
-    """Whether its own signature does, anywhere."""
-    signature = verified.element.find(ds("Signature"))
-    algorithms = () if signature is None else (each.get("Algorithm") for each in signature.iter())
-    return any(each in (names.RSA_SHA1, names.SHA1) for each in algorithms)
-
-
 def is_signed(element: Element) -> bool:
     """Whether the element itself holds a signature, good or bad."""
     return element.find(ds("Signature")) is not None
@@ -166,7 +160,7 @@ def verify(element: Element, keys: Sequence[VerificationKey], allowed: Allowed =
     _check_form(element, signature, allowed)
     for key in keys:
         if _verifies(element, signature, key):
-            return VerifiedElement(element, _PROOF)
+            return VerifiedElement(element, _PROOF, by_sha1=_uses_sha1(signature))
     raise WrongSignature("made by no key of the issuer's metadata, or the content was changed")
 
 
@@ -174,12 +168,12 @@ def covered(whole: VerifiedElement, part: Element) -> VerifiedElement:
     """A part of what verified. Raises: Unsigned, when it is not inside."""
     if whole.element not in part.iterancestors():
         raise Unsigned("not inside the signed element")
-    return VerifiedElement(part, _PROOF)
+    return VerifiedElement(part, _PROOF, by_sha1=whole.by_sha1)
 
 
 def decrypted(ciphertext: VerifiedElement, decrypt: Callable[[Element], Element]) -> VerifiedElement:
     """What a signed ciphertext holds: whoever signed the one vouches for the other. Raises: what ``decrypt`` raises."""
-    return VerifiedElement(decrypt(ciphertext.element), _PROOF)
+    return VerifiedElement(decrypt(ciphertext.element), _PROOF, by_sha1=ciphertext.by_sha1)
 
 
 def verify_detached(octets: bytes, algorithm: str, signature: bytes, keys: Sequence[VerificationKey]) -> None:
@@ -228,6 +222,10 @@ def _check_reference(element: Element, reference: Element, allowed: Allowed) -> 
         raise AlgorithmRefused("the digest algorithm is not allowed")
 
 
+def _uses_sha1(signature: Element) -> bool:
+    return any(each.get("Algorithm") in (names.RSA_SHA1, names.SHA1) for each in signature.iter())
+
+
 def _verifies(element: Element, signature: Element, key: VerificationKey) -> bool:
     context = xmlsec.SignatureContext()
     # With a key set, xmlsec takes no other: it does not look into KeyInfo.
@@ -263,30 +261,37 @@ def _der(signature: bytes) -> bytes:
 
 
 class Signer:
-    """One of our RSA keys with its certificate, ready to sign."""
+    """One of our RSA keys with its certificate, ready to sign: by RSA-SHA256, unless a partner prefers another method."""
 
     def __init__(self, key: Key) -> None:
         assert isinstance(key.private, rsa.RSAPrivateKey)
         self._private = key.private
+        self._method = names.RSA_SHA256
         self._key_info = _in_signature(element("ds:KeyInfo", None, x509_data(key)))
 
     def detached(self, octets: bytes) -> bytes:
         """An RSA-SHA256 signature."""
         return self._private.sign(octets, _PKCS1, _SHA256)
 
-    def enveloped(self, node: Node, *, after: int, method: str = names.RSA_SHA256) -> Rendered:
-        """The element with its signature behind the first ``after`` children, where its schema wants it. ``method``: one of
-        ``SIGNING_METHODS``."""
+    def preferred_by(self, methods: Sequence[str]) -> Signer:
+        """The same key, by the first of the partner's methods that we have; RSA-SHA256 when it names none of them. Detached
+        signatures are not touched by it."""
+        preferring = copy(self)
+        preferring._method = next((each for each in methods if each in _PADDINGS), names.RSA_SHA256)
+        return preferring
+
+    def enveloped(self, node: Node, *, after: int) -> Rendered:
+        """The element with its signature behind the first ``after`` children, where its schema wants it."""
         pieces = parts(node)
         digest = sha256("".join(pieces).encode("utf-8")).digest()
-        pieces.insert(after + 1, self._signature(dict(node.attributes)["ID"], digest, method))
+        pieces.insert(after + 1, self._signature(dict(node.attributes)["ID"], digest))
         return Rendered("".join(pieces))
 
-    def _signature(self, id: str, digest: bytes, method: str) -> str:
+    def _signature(self, id: str, digest: bytes) -> str:
         """``id``: one of ours, which needs no escaping."""
-        signed_info = _SIGNED_INFO[method].format(id=id, digest=_base64(digest))
+        signed_info = _SIGNED_INFO[self._method].format(id=id, digest=_base64(digest))
         octets = f"<ds:SignedInfo{_DECLARED}>{signed_info}".encode("ascii")
-        value = self._private.sign(octets, _PADDINGS[method], _SHA256)
+        value = self._private.sign(octets, _PADDINGS[self._method], _SHA256)
         return (
             f"<ds:Signature{_DECLARED}><ds:SignedInfo>{signed_info}"
             f"<ds:SignatureValue>{_base64(value)}</ds:SignatureValue>{self._key_info}</ds:Signature>"
@@ -299,11 +304,6 @@ def x509_data(key: Key) -> Node:
     der = x509.load_pem_x509_certificate(key.certificate).public_bytes(Encoding.DER)
     lines = "\n".join(textwrap.wrap(b64encode(der).decode("ascii"), 76))
     return element("ds:X509Data", None, element("ds:X509Certificate", None, lines))
-
-
-def signing_method(understood: Sequence[str]) -> str:
-    """The first of the partner's methods that we have; RSA-SHA256 when it names none of them."""
-    return next((each for each in understood if each in SIGNING_METHODS), names.RSA_SHA256)
 
 
 def _signed_info(method: str) -> Node:
@@ -340,6 +340,4 @@ _PADDINGS: dict[str, padding.AsymmetricPadding] = {
 }
 _DECLARED = f' xmlns:ds="{names.DS}"'
 # Written once: signing is then a matter of filling in. Behind the start tag, which declares the prefix or not.
-_SIGNED_INFO = {
-    method: _in_signature(_signed_info(method)).removeprefix("<ds:SignedInfo>") for method in SIGNING_METHODS
-}
+_SIGNED_INFO = {method: _in_signature(_signed_info(method)).removeprefix("<ds:SignedInfo>") for method in _PADDINGS}

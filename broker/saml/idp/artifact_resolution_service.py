@@ -16,7 +16,7 @@ from broker.saml.errors import RequestSignatureInvalid, RequestUnsupported, Requ
 from broker.saml.idp.single_sign_on_service import Place, check_issue_instant, descriptor_of, known_service
 from broker.saml.ids import new_id
 from broker.saml.names import samlp
-from broker.saml.signature import SignatureRefused, Signer, VerifiedElement, verify
+from broker.saml.signature import SignatureRefused, Signer, verify
 from broker.saml.soap import SoapAnswer
 from broker.saml.status import status
 from broker.saml.xml import Element, XmlRefused, child_text, write_instant
@@ -83,16 +83,16 @@ def check_artifact_resolve(request: Element, place: Place) -> Service:
     if request.tag != samlp("ArtifactResolve") or request.get("Version") != "2.0":
         raise RequestUnsupported("not an ArtifactResolve of SAML 2.0")
     service = known_service(request, place.federation)
-    verified_by(request, service, place.now)
+    check_signed(request, service, place.now)
     if request.get("Destination", place.location) != place.location:
         raise RequestWrongDestination("Destination is not our ArtifactResolutionService", service=service.id)
     check_issue_instant(request, service, place)
     return service
 
 
-def verified_by(request: Element, service: Service, now: datetime) -> VerifiedElement:
+def check_signed(request: Element, service: Service, now: datetime) -> None:
     """saml-bindings 3.6.5: only who is authenticated may resolve. Raises: RequestSignatureInvalid."""
     try:
-        return verify(request, descriptor_of(service, now).signing_keys)
+        verify(request, descriptor_of(service, now).signing_keys)
     except SignatureRefused as error:
         raise RequestSignatureInvalid(str(error), check=error.code, service=service.id) from error

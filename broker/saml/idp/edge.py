@@ -26,9 +26,8 @@ from broker.saml.idp.asked import NAME_ID_FORMATS
 from broker.saml.idp.response import Addressed, SamlNames
 from broker.saml.idp.single_sign_on_service import ACS, ACS_BINDING, RELAY_STATE, REQUEST_ID, Place, descriptor_of
 from broker.saml.metadata import read_sp
-from broker.saml.signature import Signer, signing_method
+from broker.saml.signature import Signer
 from broker.saml.soap import SoapAnswer
-from broker.saml.status import status
 
 log = structlog.get_logger(__name__)
 
@@ -93,12 +92,13 @@ class SamlIdentityProvider:
         name_id = response.name_id(formats, answer.release, self.entity_id, sp)
         addressed = self._addressed(reply, now)
         assertion = response.assertion(answer, name_id, sp, addressed, self._saml_names)
-        content = response.sealed(assertion, sp, self._signer, cbc=service.cbc)
+        signer = self._signer.preferred_by(sp.signing_methods)
+        content = response.sealed(assertion, sp, signer, cbc=service.cbc)
         if service.cbc and sp.encryption_key is not None:
             log.warning("saml.cbc_used", service=service.id)
         # One signature is made; others may have the event loop before the next (docs/adr/0010).
         await asyncio.sleep(0)
-        message = response.write_answer(content, addressed, self._signer, signing_method(sp.signing_methods))
+        message = response.write_answer(content, addressed, signer)
         return await self._delivery(reply, message, service)
 
     async def refuse(self, transaction: LoginTransaction, fault: Fault, service: Service) -> Delivery:
@@ -106,8 +106,8 @@ class SamlIdentityProvider:
         reply = transaction.request.reply
         said = f"{fault.code} {transaction.reference}"
         addressed = self._addressed(reply, self._clock())
-        method = signing_method(_signing_methods(service))
-        message = response.write_error(status(fault.saml_status, said), addressed, self._signer, method)
+        signer = self._signer.preferred_by(_signing_methods(service))
+        message = response.write_error(fault.saml_status, said, addressed, signer)
         return await self._delivery(reply, message, service)
 
     def metadata(self) -> bytes:

@@ -22,7 +22,7 @@ from broker.saml.encryption import encrypt
 from broker.saml.errors import InvalidNameIdPolicy
 from broker.saml.ids import new_id
 from broker.saml.metadata import SpDescriptor
-from broker.saml.signature import Signer, signing_method
+from broker.saml.signature import Signer
 from broker.saml.status import status
 from broker.saml.xml import write_instant
 
@@ -54,21 +54,20 @@ def sealed(assertion: Node, sp: SpDescriptor, signer: Signer, *, cbc: bool) -> C
     if sp.want_assertions_signed is False:
         rendered = Rendered(canonical(assertion))
     else:
-        rendered = signer.enveloped(assertion, after=1, method=signing_method(sp.signing_methods))
+        rendered = signer.enveloped(assertion, after=1)
     if sp.encryption_key is None:
         return rendered
     return element("saml:EncryptedAssertion", None, encrypt(rendered, sp.encryption_key, cbc=cbc))
 
 
-def write_answer(content: Child, addressed: Addressed, signer: Signer, method: str) -> str:
-    """``content``: what ``sealed`` made. ``method``: of the Response's signature."""
-    node = _response(addressed, status((names.SUCCESS,)), content)
-    return signer.enveloped(node, after=1, method=method).text
+def write_answer(content: Child, addressed: Addressed, signer: Signer) -> str:
+    """``content``: what ``sealed`` made."""
+    return _response(addressed, status((names.SUCCESS,)), content, signer)
 
 
-def write_error(said: Node, addressed: Addressed, signer: Signer, method: str) -> str:
-    """``said``: the Status. ``method``: as above."""
-    return signer.enveloped(_response(addressed, said, None), after=1, method=method).text
+def write_error(codes: tuple[str, ...], message: str, addressed: Addressed, signer: Signer) -> str:
+    """``codes``: the top-level status and those inside. ``message``: for the service's log."""
+    return _response(addressed, status(codes, message), None, signer)
 
 
 def name_id(formats: tuple[str, ...], release: Release, issuer: str, sp: SpDescriptor) -> Node:
@@ -88,8 +87,8 @@ def _qualified(format: str, issuer: str, sp: SpDescriptor) -> Mapping[str, str]:
     return {"Format": format, "NameQualifier": issuer, "SPNameQualifier": sp.entity_id}
 
 
-def _response(addressed: Addressed, status: Node, content: Child | None) -> Node:
-    return element(
+def _response(addressed: Addressed, status: Node, content: Child | None, signer: Signer) -> str:
+    node = element(
         "samlp:Response",
         {
             "ID": new_id(),
@@ -102,6 +101,7 @@ def _response(addressed: Addressed, status: Node, content: Child | None) -> Node
         status,
         content,
     )
+    return signer.enveloped(node, after=1).text
 
 
 def assertion(answer: Answer, name_id: Node, sp: SpDescriptor, addressed: Addressed, saml_names: SamlNames) -> Node:

@@ -194,6 +194,12 @@ def assertion_consumer_service(request: Element, service: Service, sp: SpDescrip
     return default_of([each for each in found if each.binding == wanted] or found)
 
 
+def reply_to(acs: IndexedEndpoint, relay_state: str | None) -> dict[str, str]:
+    """Where and how the answer goes, as LoginRequest.reply holds it."""
+    reply = {ACS: acs.location, ACS_BINDING: acs.binding}
+    return reply if relay_state is None else {**reply, RELAY_STATE: relay_state}
+
+
 def default_of(endpoints: Sequence[IndexedEndpoint]) -> IndexedEndpoint:
     """saml-metadata 2.2.3: the first default, else the first not forbidden to be it, else the first."""
     for wanted in (True, None):
@@ -232,9 +238,7 @@ def check_supported(request: Element, service: Service) -> None:
 def _login_request(incoming: Incoming, service: Service, acs: IndexedEndpoint) -> LoginRequest:
     """As much as a refusal needs to reach the service."""
     request = incoming.element
-    reply = {ACS: acs.location, ACS_BINDING: acs.binding, REQUEST_ID: request.get("ID", "")}
-    if incoming.relay_state is not None:
-        reply[RELAY_STATE] = incoming.relay_state
+    reply = {**reply_to(acs, incoming.relay_state), REQUEST_ID: request.get("ID", "")}
     return LoginRequest(
         service=service.id,
         protocol=Protocol.SAML,

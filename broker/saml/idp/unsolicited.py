@@ -11,7 +11,7 @@ from broker.login.request import Hints, LoginRequest
 from broker.saml import bindings
 from broker.saml.errors import UnsolicitedNotRegistered
 from broker.saml.idp import asked
-from broker.saml.idp.single_sign_on_service import ACS, ACS_BINDING, RELAY_STATE, Place, default_of, descriptor_of
+from broker.saml.idp.single_sign_on_service import Place, default_of, descriptor_of, reply_to
 
 
 def begin(service_id: str, hints: Hints, relay_state: str | None, place: Place) -> LoginRequest:
@@ -23,17 +23,11 @@ def begin(service_id: str, hints: Hints, relay_state: str | None, place: Place) 
     service = registered(service_id, place)
     sp = descriptor_of(service, place.now)
     acs = default_of(sp.assertion_consumer_services)
-    reply = {
-        ACS: acs.location,
-        ACS_BINDING: acs.binding,
-        asked.NAME_ID_FORMATS: " ".join(asked.offered_name_id_formats(service, sp)),
-    }
-    if relay_state is not None:
-        reply[RELAY_STATE] = _checked(relay_state)
+    formats = " ".join(asked.offered_name_id_formats(service, sp))
     return LoginRequest(
         service=service.id,
         protocol=Protocol.SAML,
-        reply=reply,
+        reply={**reply_to(acs, _checked(relay_state)), asked.NAME_ID_FORMATS: formats},
         hints=hints,
         needs_pairwise_id=asked.needs_pairwise_id(sp),
     )
@@ -49,9 +43,8 @@ def registered(service_id: str, place: Place) -> Service:
     return service
 
 
-def _checked(relay_state: str) -> str:
+def _checked(relay_state: str | None) -> str | None:
     try:
-        bindings.checked_relay_state(relay_state)
+        return bindings.checked_relay_state(relay_state)
     except bindings.BindingRefused as error:
         raise MalformedMessage(f"RelayState: {error}") from error
-    return relay_state

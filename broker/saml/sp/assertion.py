@@ -49,7 +49,6 @@ from broker.saml.signature import (
     covered,
     decrypted,
     is_signed,
-    uses_sha1,
     verify,
 )
 from broker.saml.status import is_success, read_status
@@ -68,8 +67,8 @@ from broker.saml.xml import (
 class Expected:
     """The answer that was asked for: from whom, to whom, to which request, at what time.
 
-    ``signatures``: by which algorithms the city may sign.
     ``acs``: our AssertionConsumerService. ``decryption_keys``: every one of ours that a city may still know.
+    ``signatures``: by which algorithms the city may sign.
     """
 
     idp: IdentityProviderId
@@ -96,14 +95,12 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """A message of the city, believed in nothing yet. ``vouched``: it came in a signed ArtifactResponse, which covers it;
-    ``by_sha1``: by such a signature.
+    """A message of the city, believed in nothing yet. ``vouched``: it came in a signed ArtifactResponse, which covers it.
     ``by_artifact``: we fetched it ourselves, so no Destination is needed (saml-bindings 3.6)."""
 
     message: Element
     vouched: VerifiedElement | None = None
     by_artifact: bool = False
-    by_sha1: bool = False
 
 
 def read_response(octets: bytes, expected: Expected) -> Accepted:
@@ -136,16 +133,17 @@ def _judge(received: Received, expected: Expected) -> Accepted:
     response = received.message
     check_kind(response, expected)
     check_not_before(response, "IssueInstant", expected)
-    whole = _verify(response, expected) if is_signed(response) else received.vouched
+    signed = _verify(response, expected) if is_signed(response) else None
+    whole = signed or received.vouched
     if not received.by_artifact or response.get("Destination") is not None:
         check_destination(response, expected)
     check_in_response_to(response, expected)
     check_issuer(response, expected)
     check_status(response, expected)
     verified = _verified_assertion(response, whole, expected)
+    relied_on = (received.vouched, signed, verified)
     accepted = _read_assertion(verified, expected)
-    by_sha1 = any(uses_sha1(each) for each in (whole, verified) if each is not None)
-    return replace(accepted, by_sha1=by_sha1 or received.by_sha1)
+    return replace(accepted, by_sha1=any(each.by_sha1 for each in relied_on if each is not None))
 
 
 # --- the Response ------------------------------------------------------------------------------------------------------

@@ -28,8 +28,8 @@ class Scoping:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthnRequest:
     """``destination``: where it goes, and by which binding; ``by_post``: where else, if it is too long for a Redirect.
-    ``response_binding``: how it is answered. ``contexts``: AuthnContextClassRefs, compared by
-    ``comparison`` (saml-core 3.3.2.2.1)."""
+    ``response_binding``: how it is answered. ``contexts``: AuthnContextClassRefs, compared by ``comparison`` (saml-core
+    3.3.2.2.1)."""
 
     id: str
     issuer: str

@@ -139,7 +139,7 @@ class SamlServiceProvider:
             raise HomeUnreachable(str(error), identity_provider=expected.idp) from error
         except ArtifactRefused as error:
             raise ArtifactNotResolved(str(error), identity_provider=expected.idp) from error
-        return Received(message=found.message, vouched=found.verified, by_artifact=True, by_sha1=found.by_sha1)
+        return Received(message=found.message, vouched=found.verified, by_artifact=True)
 
     def metadata(self) -> bytes:
         """Our EntityDescriptor, signed now."""
