@@ -41,6 +41,7 @@ from broker.state.open import open_store
 from broker.state.replay import ReplayRecords
 from broker.state.store import RecordStore
 from broker.state.transactions import TransactionRecords
+from broker.web.about import about as about_broker
 from broker.web.cookies import Cookies
 from broker.web.endpoints import Edges, Endpoints
 from broker.web.health import REVISION, Health
@@ -157,17 +158,27 @@ def _application(
     clock: Clock,
 ) -> web.Application:
     base_url = settings.base_url
+    saml_names = partial(schema.saml_name, base_url=base_url)
+    about = about_broker(settings)
     replay, grants = ReplayRecords(store), GrantRecords(store)
     saml_idp = SamlIdentityProvider(
         base_url=base_url,
         keys=keys,
         clock=clock,
         clock_skew=settings.clock_skew,
-        saml_names=partial(schema.saml_name, base_url=base_url),
+        saml_names=saml_names,
         grants=grants,
+        about=about,
     )
     saml_sp = SamlServiceProvider(
-        base_url=base_url, keys=keys, clock=clock, clock_skew=settings.clock_skew, replay=replay, fetcher=fetcher
+        base_url=base_url,
+        keys=keys,
+        clock=clock,
+        clock_skew=settings.clock_skew,
+        replay=replay,
+        fetcher=fetcher,
+        saml_names=saml_names,
+        about=about,
     )
     openid_provider = OpenIdProvider(
         base_url=base_url,

@@ -53,7 +53,19 @@ class Settings(BaseSettings):
         description="Private networks, comma-separated, in which a city's login service may be asked; else only public "
         "addresses are.",
     )
-    federation_name: str = Field("Kuntasilta", description="The name shown on pages.")
+    federation_name: str = Field(
+        "Kuntasilta", min_length=1, description="The name shown on pages, and to partners in the SAML metadata."
+    )
+    operator: str = Field(
+        "",
+        description="Id of the organisation that runs the broker. Its name and contacts stand in the SAML metadata.",
+    )
+    information_url: str = Field(
+        "", description="Page about the federation, told in the SAML metadata; {language} becomes fi, sv and en."
+    )
+    privacy_statement_url: str = Field(
+        "", description="Page about personal data, told in the SAML metadata; {language} becomes fi, sv and en."
+    )
     clock_skew_seconds: int = Field(60, ge=0, le=300, description="How far a partner's clock may be off.")
     upstream_timeout_seconds: float = Field(
         8,
@@ -88,6 +100,14 @@ class Settings(BaseSettings):
             raise ValueError("must be https://host or https://host:port, without a path")
         if parts.scheme == "http" and not is_loopback(parts.hostname):
             raise ValueError("must be https; http is for loopback addresses only")
+        return value
+
+    @field_validator("information_url", "privacy_statement_url")
+    @classmethod
+    def _page(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("https", "http") or not parts.hostname or " " in value):
+            raise ValueError("must be the https address of a page")
         return value
 
     @field_validator("listen", "metrics_listen")

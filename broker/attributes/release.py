@@ -6,13 +6,13 @@ home organisation allows (attributes.md section 4).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from broker.attributes import home, subject
-from broker.attributes.schema import ATTRIBUTES, ORGANISATION_NAME, Origin, Sensitivity
+from broker.attributes.schema import ATTRIBUTES, ORGANISATION_NAME, Origin, SchemaAttribute, Sensitivity
 from broker.attributes.trace import TraceStep, Verdict
-from broker.federation.model import Organisation, Service
+from broker.federation.model import Organisation, Service, Status
 from broker.keys.keyring import SubjectKeys
 from broker.login.identity import Identity
 from broker.login.request import LoginRequest
@@ -89,6 +89,20 @@ def as_asked(released: Release, request: LoginRequest, trace: list[TraceStep]) -
 def may_get(service: Service, name: str) -> bool:
     """Whether the service's registration admits the attribute, whoever the person is."""
     return name in _wanted(service)
+
+
+def asked_of_homes(services: Iterable[Service]) -> tuple[str, ...]:
+    """The attributes that home organisations must send for these services to get what they need, in the schema's order."""
+    wanted: set[str] = set()
+    for service in services:
+        if service.status in (Status.TEST, Status.PRODUCTION):
+            wanted |= {*_wanted(service), *service.require.attributes}
+    return tuple(name for name, each in ATTRIBUTES.items() if name in wanted and _comes_from_home(each))
+
+
+def _comes_from_home(attribute: SchemaAttribute) -> bool:
+    ours = attribute.origin is not Origin.HOME or attribute.name in SUBJECT_IDENTIFIERS
+    return not ours and attribute.sensitivity is not Sensitivity.S3
 
 
 def _identifiers(

@@ -16,6 +16,7 @@ from broker.cli.console import Json, out, print_json
 from broker.database.engine import open_database
 from broker.errors import BrokerFault
 from broker.federation.documents import DocumentErrors
+from broker.federation.model import Federation, OrganisationId
 from broker.federation.registry import Registry
 from broker.keys import keyring
 from broker.keys.keyring import ROLLING, KeyRingError
@@ -108,7 +109,23 @@ async def _data_findings(settings: Settings) -> list[Finding]:
         f"{len(federation.identity_providers)} identity providers, {len(federation.services)} services, "
         f"{len(federation.agreements)} agreements"
     )
-    return [_ok("BROKER_DATABASE_URL", "can be read"), _ok("federation", counts)]
+    found = [_ok("BROKER_DATABASE_URL", "can be read"), _ok("federation", counts)]
+    return found + _operator_findings(settings, federation)
+
+
+def _operator_findings(settings: Settings, federation: Federation) -> list[Finding]:
+    """What partners will find in the broker's SAML metadata of those who run it."""
+    if not settings.operator:
+        return []
+    operator = federation.organisations.get(OrganisationId(settings.operator))
+    if operator is None:
+        known = ", ".join(sorted(federation.organisations))
+        return [_error("BROKER_OPERATOR", f"no organisation {settings.operator}; the organisations are {known}")]
+    missing = [role for role in ("technical", "security") if operator.contact(role) is None]
+    if missing:
+        roles = " or ".join(missing)
+        return [_notice("BROKER_OPERATOR", f"{operator.id} has no contact of role {roles}; partners will look for one")]
+    return [_ok("BROKER_OPERATOR", f"partners find the contacts of {operator.id} in the SAML metadata")]
 
 
 def _ok(where: str, message: str) -> Finding:

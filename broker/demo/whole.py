@@ -52,6 +52,7 @@ def settings_of(prepared: PreparedDemo) -> Settings:
         data_dir=prepared.folder / "data",
         certs_dir=prepared.folder / "certs",
         federation_name="Kuntasilta demo",
+        operator="pori",
         drain_seconds=2,
         notice_seconds=0,
     )

@@ -7,10 +7,10 @@ xmlsec1 prove in the tests that the form is canonical.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from broker.saml.names import PREFIXES, XML
+from broker.saml.names import PREFIXES
 
 # What XML 1.0 cannot carry at all.
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -29,11 +29,12 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """``name``: prefixed. ``attributes``: unprefixed names, or ``xml:lang``."""
+    """``name``: prefixed. ``prefixes``: those that the name and the attributes' names use, but for ``xml``, in order."""
 
     name: str
     attributes: tuple[tuple[str, str], ...]
     children: tuple[Child, ...]
+    prefixes: tuple[str, ...]
 
 
 Child = Node | Rendered | str
@@ -44,7 +45,11 @@ def element(name: str, attributes: Mapping[str, str | None] | None = None, *chil
     given = [(key, value) for key, value in (attributes or {}).items() if value is not None]
     if len(given) > 1:
         given.sort(key=_order)
-    return Node(name, tuple(given), tuple(child for child in children if child is not None))
+    prefixes: tuple[str, ...] = (name.partition(":")[0],)
+    if any(":" in key for key, _ in given):
+        foreign = {key.partition(":")[0] for key, _ in given if ":" in key} - {"xml"}
+        prefixes = tuple(sorted({*prefixes, *foreign}))
+    return Node(name, tuple(given), tuple(child for child in children if child is not None), prefixes)
 
 
 def canonical(node: Node) -> str:
@@ -54,9 +59,8 @@ def canonical(node: Node) -> str:
 
 def parts(node: Node) -> list[str]:
     """The canonical text in pieces: the start tag, each child, the end tag. Raises: ValueError."""
-    prefix = _prefix(node)
-    inner = frozenset((prefix,))
-    pieces = [_start_tag(node, f' xmlns:{prefix}="{PREFIXES[prefix]}"')]
+    inner = frozenset(node.prefixes)
+    pieces = [_start_tag(node, _declarations(node.prefixes))]
     for child in node.children:
         written: list[str] = []
         _write(child, inner, written)
@@ -75,19 +79,19 @@ def _write(child: Child, rendered: frozenset[str], out: list[str]) -> None:
     elif isinstance(child, Rendered):
         out.append(child.text)
     else:
-        prefix = _prefix(child)
-        if prefix in rendered:
-            out.append(_start_tag(child, ""))
+        new = [each for each in child.prefixes if each not in rendered]
+        if new:
+            out.append(_start_tag(child, _declarations(new)))
+            rendered = rendered.union(new)
         else:
-            out.append(_start_tag(child, f' xmlns:{prefix}="{PREFIXES[prefix]}"'))
-            rendered = rendered | {prefix}
+            out.append(_start_tag(child, ""))
         for each in child.children:
             _write(each, rendered, out)
         out.append(f"</{child.name}>")
 
 
-def _prefix(node: Node) -> str:
-    return node.name.partition(":")[0]
+def _declarations(prefixes: Iterable[str]) -> str:
+    return "".join([f' xmlns:{prefix}="{PREFIXES[prefix]}"' for prefix in prefixes])
 
 
 def _start_tag(node: Node, declared: str) -> str:
@@ -104,4 +108,4 @@ def _attribute(value: str) -> str:
 def _order(attribute: tuple[str, object]) -> tuple[str, str]:
     """Canonical order: by namespace, then by name; those without a namespace come first."""
     prefix, _, local = attribute[0].rpartition(":")
-    return (XML if prefix else "", local)
+    return (PREFIXES[prefix] if prefix else "", local)

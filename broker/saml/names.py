@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from broker.errors import SAML_STATUS
+
+SamlNames = Callable[[str], tuple[str, str] | None]
+"""Canonical attribute name → (Name, FriendlyName); None: not for SAML."""
 
 SAML = "urn:oasis:names:tc:SAML:2.0:assertion"
 SAMLP = "urn:oasis:names:tc:SAML:2.0:protocol"
@@ -10,6 +15,8 @@ MD = "urn:oasis:names:tc:SAML:2.0:metadata"
 MDUI = "urn:oasis:names:tc:SAML:metadata:ui"
 ALG = "urn:oasis:names:tc:SAML:metadata:algsupport"
 MDATTR = "urn:oasis:names:tc:SAML:metadata:attribute"
+REMD = "http://refeds.org/metadata"
+SHIBMD = "urn:mace:shibboleth:metadata:1.0"
 DS = "http://www.w3.org/2000/09/xmldsig#"
 XENC = "http://www.w3.org/2001/04/xmlenc#"
 XENC11 = "http://www.w3.org/2009/xmlenc11#"
@@ -17,7 +24,19 @@ SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
 XML = "http://www.w3.org/XML/1998/namespace"
 
-PREFIXES = {"saml": SAML, "samlp": SAMLP, "md": MD, "mdui": MDUI, "ds": DS, "xenc": XENC}
+PREFIXES = {
+    "saml": SAML,
+    "samlp": SAMLP,
+    "md": MD,
+    "mdui": MDUI,
+    "alg": ALG,
+    "mdattr": MDATTR,
+    "remd": REMD,
+    "shibmd": SHIBMD,
+    "ds": DS,
+    "xenc": XENC,
+    "xml": XML,
+}
 """The prefixes that our own messages use."""
 
 BINDING_REDIRECT = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"

@@ -18,6 +18,7 @@ from broker.login.transaction import TransactionId
 from broker.oidc.op.edge import OpenIdProvider
 from broker.oidc.op.http import ClientRequest, HttpAnswer
 from broker.saml import soap
+from broker.saml.descriptor import Document
 from broker.saml.idp.edge import SamlIdentityProvider
 from broker.saml.sp.edge import SamlServiceProvider
 from broker.web.cookies import Cookies, fingerprint, new_browser
@@ -102,7 +103,7 @@ class Endpoints:
         return await self._begin(request, lambda: provider.read_authorization(pairs, self._federation()))
 
     async def saml_idp_metadata(self, request: web.Request) -> web.StreamResponse:
-        return web.Response(body=self._edges.saml_idp.metadata(), content_type=_SAML_METADATA)
+        return _metadata(request, self._edges.saml_idp.metadata(self._federation()))
 
     async def artifact_resolution_service(self, request: web.Request) -> web.StreamResponse:
         answer = await self._edges.saml_idp.resolve(await whole_body(request), self._federation())
@@ -125,7 +126,7 @@ class Endpoints:
     # --- toward cities -----------------------------------------------------------------------------------------------
 
     async def saml_sp_metadata(self, request: web.Request) -> web.StreamResponse:
-        return web.Response(body=self._edges.saml_sp.metadata(), content_type=_SAML_METADATA)
+        return _metadata(request, self._edges.saml_sp.metadata(self._federation()))
 
     async def assertion_consumer_service(self, request: web.Request) -> web.StreamResponse:
         """By POST, or by artifact in a form (saml-bindings 3.5.4, 3.6.3). RelayState names a login, or where nobody asked,
@@ -221,6 +222,15 @@ def _id(request: web.Request) -> TransactionId:
 async def _client_request(request: web.Request) -> ClientRequest:
     fields = await form_pairs(request) if request.method == "POST" and request.can_read_body else ()
     return ClientRequest(authorization=request.headers.get("Authorization"), fields=fields)
+
+
+def _metadata(request: web.Request, document: Document) -> web.Response:
+    """Metadata, or 304 to who has it already (RFC 9110 13.1.2)."""
+    headers = {"ETag": f'"{document.etag}"', "Cache-Control": "public, max-age=3600"}
+    known = {each.value for each in request.if_none_match or ()}
+    if known & {document.etag, "*"}:
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=document.body, content_type=_SAML_METADATA, headers=headers)
 
 
 def _answer(answer: HttpAnswer) -> web.Response:

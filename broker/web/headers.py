@@ -83,7 +83,9 @@ def static_files() -> Mapping[str, StaticFile]:
     files: dict[str, StaticFile] = {}
     for name, body in _sources().items():
         files[_hashed(name, body)] = _static_file(name, body, cache=_FOR_EVER)
-    files["favicon.ico"] = _static_file("mark.svg", _sources()["mark.svg"], cache=_FOR_A_DAY)
+    # Partners' pages show the mark for as long as they keep our metadata: its address stays the same.
+    for name in ("favicon.ico", "mark.svg"):
+        files[name] = _static_file("mark.svg", _sources()["mark.svg"], cache=_FOR_A_DAY)
     return MappingProxyType(files)
 
 

@@ -18,7 +18,7 @@ from broker.cli.commands import app
 from broker.settings import load
 from tests.bench.parties import SAML_CITY
 from tests.stories.office import Office
-from tests.stories.town import Town, oidc_request, open_town
+from tests.stories.town import NEIGHBOUR, Town, oidc_request, open_town
 
 # --- every command --------------------------------------------------------------------------------------------------------
 
@@ -237,6 +237,8 @@ def test_check_without_documents_says_how_to_bring_them_in(office: Office) -> No
         ("BROKER_DATABASE_URL", "mysql://user:hunter2@db/x", "BROKER_DATABASE_URL", "postgresql+asyncpg://"),
         ("BROKER_LISTEN", "everywhere", "BROKER_LISTEN", "127.0.0.1:8080"),
         ("BROKER_BASE_URL", "http://broker.example", "BROKER_BASE_URL", "https"),
+        ("BROKER_OPERATOR", "porri", "BROKER_OPERATOR", "the organisations are"),
+        ("BROKER_INFORMATION_URL", "silta.example", "BROKER_INFORMATION_URL", "https address of a page"),
         ("BROKER_LISSEN", "127.0.0.1:1", "BROKER_LISSEN", "no such setting"),
     ],
 )
@@ -252,6 +254,16 @@ def test_P9_check_names_each_wrong_setting_and_what_to_do(
     assert [each["where"] for each in errors] == [where]
     assert what_to_do in errors[0]["message"]
     assert "hunter2" not in json.dumps(findings)
+
+
+def test_check_says_what_partners_will_miss_in_the_saml_metadata(office: Office) -> None:
+    office.begin_with_documents()
+    office.settings["BROKER_OPERATOR"] = NEIGHBOUR
+
+    findings = {each["where"]: each for each in office.json("check")}
+
+    assert findings["BROKER_OPERATOR"]["level"] == "notice"
+    assert "no contact of role technical or security" in findings["BROKER_OPERATOR"]["message"]
 
 
 def test_P9_check_finds_a_document_whose_secret_is_gone(office: Office) -> None:

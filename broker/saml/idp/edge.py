@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
@@ -19,13 +20,16 @@ from broker.login.request import Hints, LoginRequest
 from broker.login.steps import Answer
 from broker.login.transaction import LoginTransaction
 from broker.saml import bindings, names
+from broker.saml.about import About
 from broker.saml.artifact import new_artifact
+from broker.saml.descriptor import Document, Published
 from broker.saml.idp import metadata, response, single_sign_on_service, unsolicited
 from broker.saml.idp.artifact_resolution_service import ArtifactResolutionService
 from broker.saml.idp.asked import NAME_ID_FORMATS
-from broker.saml.idp.response import Addressed, SamlNames
+from broker.saml.idp.response import Addressed
 from broker.saml.idp.single_sign_on_service import ACS, ACS_BINDING, RELAY_STATE, REQUEST_ID, Place, descriptor_of
 from broker.saml.metadata import read_sp
+from broker.saml.names import SamlNames
 from broker.saml.signature import Signer
 from broker.saml.soap import SoapAnswer
 
@@ -33,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 
 class SamlIdentityProvider:
-    """``saml_names``: the schema's. ``federation_name``: in our metadata; "" leaves it out."""
+    """``saml_names``: the schema's. ``about``: who we are, in our metadata."""
 
     def __init__(
         self,
@@ -44,21 +48,27 @@ class SamlIdentityProvider:
         clock_skew: timedelta,
         saml_names: SamlNames,
         grants: GrantStore,
-        federation_name: str = "",
+        about: About,
     ) -> None:
         self.entity_id = f"{base_url}/saml/idp/metadata"
         self.location = f"{base_url}/saml/idp/sso"
         self.unsolicited_location = f"{base_url}/saml/idp/unsolicited"
         self.artifact_location = f"{base_url}/saml/idp/artifact"
-        self._keys = keys
         self._clock = clock
         self._skew = clock_skew
         self._saml_names = saml_names
         self._canonical_names = {found[0]: name for name in ATTRIBUTES if (found := saml_names(name)) is not None}
-        self._name = federation_name
         self._signer = Signer(keys.active(KeyUse.SAML_SIGNING))
         self._artifacts = ArtifactResolutionService(entity_id=self.entity_id, grants=grants, signer=self._signer)
-        self._metadata_signer = Signer(keys.active(KeyUse.METADATA_SIGNING))
+        describe = partial(
+            metadata.describe,
+            entity_id=self.entity_id,
+            location=self.location,
+            artifact_location=self.artifact_location,
+            keys=keys,
+            about=about,
+        )
+        self._published = Published(describe, about, Signer(keys.active(KeyUse.METADATA_SIGNING)))
 
     def read_redirect(self, raw_query: str, federation: Federation) -> LoginRequest:
         """An AuthnRequest by HTTP-Redirect; ``raw_query`` as it was sent, not decoded.
@@ -110,17 +120,9 @@ class SamlIdentityProvider:
         message = response.write_error(fault.saml_status, said, addressed, signer)
         return await self._delivery(reply, message, service)
 
-    def metadata(self) -> bytes:
-        """Our EntityDescriptor, signed now."""
-        return metadata.write(
-            entity_id=self.entity_id,
-            location=self.location,
-            artifact_location=self.artifact_location,
-            keys=self._keys,
-            name=self._name,
-            now=self._clock(),
-            signer=self._metadata_signer,
-        )
+    def metadata(self, federation: Federation) -> Document:
+        """Our EntityDescriptor, signed."""
+        return self._published.document(federation, self._clock())
 
     async def _delivery(self, reply: Mapping[str, str], message: str, service: Service) -> Delivery:
         """By the binding of the verified address."""

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
+from broker.attributes.release import BUNDLES
+from broker.federation.model import Federation
 from broker.keys.keyring import KeyRing, KeyUse
 from broker.saml import names
+from broker.saml.about import About, ui_info
 from broker.saml.canonical import element
-from broker.saml.descriptor import key_descriptors, signed_descriptor, ui_info
-from broker.saml.signature import Signer
+from broker.saml.descriptor import Descriptor, key_descriptors, verified_algorithms
+
+_CATEGORY_SUPPORT = "http://macedir.org/entity-category-support"
 
 
-def write(
-    *, entity_id: str, location: str, artifact_location: str, keys: KeyRing, name: str, now: datetime, signer: Signer
-) -> bytes:
-    """``location``: of the SingleSignOnService. ``artifact_location``: of the ArtifactResolutionService. Signed by the
-    metadata-signing key."""
+def describe(
+    federation: Federation, *, entity_id: str, location: str, artifact_location: str, keys: KeyRing, about: About
+) -> Descriptor:
+    """``location``: of the SingleSignOnService. ``artifact_location``: of the ArtifactResolutionService."""
     role = element(
         "md:IDPSSODescriptor",
         {"protocolSupportEnumeration": names.SAMLP},
-        ui_info(name),
+        element(
+            "md:Extensions",
+            None,
+            # Whatever a member may assert, the broker may: services hold it to these (shibmd 3.1).
+            *(element("shibmd:Scope", {"regexp": "false"}, each) for each in sorted(federation.organisation_by_scope)),
+            ui_info(about),
+            *verified_algorithms(),
+        ),
         *key_descriptors(keys.published(KeyUse.SAML_SIGNING), "signing"),
         element(
             "md:ArtifactResolutionService",
@@ -31,4 +39,4 @@ def write(
         element("md:SingleSignOnService", {"Binding": names.BINDING_REDIRECT, "Location": location}),
         element("md:SingleSignOnService", {"Binding": names.BINDING_POST, "Location": location}),
     )
-    return signed_descriptor(entity_id, role, name, now, signer)
+    return Descriptor(entity_id=entity_id, role=role, attributes={_CATEGORY_SUPPORT: tuple(BUNDLES)})

@@ -11,7 +11,7 @@ alone, though saml-metadata 2.4.1.1 allows it: many services that publish one ca
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -22,6 +22,7 @@ from broker.saml.encryption import encrypt
 from broker.saml.errors import InvalidNameIdPolicy
 from broker.saml.ids import new_id
 from broker.saml.metadata import SpDescriptor
+from broker.saml.names import SamlNames
 from broker.saml.signature import Signer
 from broker.saml.status import status
 from broker.saml.xml import write_instant
@@ -32,9 +33,6 @@ LIFETIME = timedelta(minutes=5)
 LONGEST_SESSION = timedelta(hours=12)
 """How long a service may keep the person logged in without asking again, when the city does not say less: longer than any
 shift, and over before the next one on a shared computer."""
-
-SamlNames = Callable[[str], tuple[str, str] | None]
-"""Canonical attribute name → (Name, FriendlyName); None: not for SAML."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

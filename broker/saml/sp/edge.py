@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -20,11 +21,14 @@ from broker.login.ports import Clock, ReplayCache
 from broker.login.steps import SendToIdp
 from broker.login.transaction import LoginTransaction
 from broker.saml import names
+from broker.saml.about import About
 from broker.saml.artifact import Artifact
 from broker.saml.artifact_resolution import ArtifactRefused, ArtifactUnreachable, Partner, Resolver
+from broker.saml.descriptor import Document, Published
 from broker.saml.errors import ArtifactNotResolved, IdentityProviderMetadataExpired, MetadataUnusable
 from broker.saml.ids import new_id
 from broker.saml.metadata import IdpDescriptor, read_idp
+from broker.saml.names import SamlNames
 from broker.saml.signature import STRONG, WITH_SHA1, Allowed, Signer
 from broker.saml.sp import assertion_consumer_service, authn_request, metadata, unsolicited
 from broker.saml.sp.assertion import Expected, Received, judge, read_response, refusals_of
@@ -37,7 +41,7 @@ _REMEMBERED = timedelta(days=1)
 
 
 class SamlServiceProvider:
-    """``federation_name``: in our metadata; "" leaves it out."""
+    """``saml_names``: the schema's. ``about``: who we are. Both are told in our metadata."""
 
     def __init__(
         self,
@@ -48,18 +52,25 @@ class SamlServiceProvider:
         clock_skew: timedelta,
         replay: ReplayCache,
         fetcher: Fetcher,
-        federation_name: str = "",
+        saml_names: SamlNames,
+        about: About,
     ) -> None:
         self.entity_id = f"{base_url}/saml/sp/metadata"
         self.acs = f"{base_url}/saml/sp/acs"
-        self._keys = keys
         self._clock = clock
         self._skew = clock_skew
         self._replay = replay
-        self._name = federation_name
         self._signer = Signer(keys.active(KeyUse.SAML_SIGNING))
         self._resolver = Resolver(entity_id=self.entity_id, fetcher=fetcher, signer=self._signer)
-        self._metadata_signer = Signer(keys.active(KeyUse.METADATA_SIGNING))
+        describe = partial(
+            metadata.describe,
+            entity_id=self.entity_id,
+            location=self.acs,
+            keys=keys,
+            about=about,
+            saml_names=saml_names,
+        )
+        self._published = Published(describe, about, Signer(keys.active(KeyUse.METADATA_SIGNING)))
         self._decryption_keys = tuple(
             key.private for key in keys.published(KeyUse.SAML_ENCRYPTION) if isinstance(key.private, rsa.RSAPrivateKey)
         )
@@ -141,16 +152,9 @@ class SamlServiceProvider:
             raise ArtifactNotResolved(str(error), identity_provider=expected.idp) from error
         return Received(message=found.message, vouched=found.verified, by_artifact=True)
 
-    def metadata(self) -> bytes:
-        """Our EntityDescriptor, signed now."""
-        return metadata.write(
-            entity_id=self.entity_id,
-            location=self.acs,
-            keys=self._keys,
-            name=self._name,
-            now=self._clock(),
-            signer=self._metadata_signer,
-        )
+    def metadata(self, federation: Federation) -> Document:
+        """Our EntityDescriptor, signed."""
+        return self._published.document(federation, self._clock())
 
     def _descriptor(self, idp: IdentityProvider, now: datetime) -> IdpDescriptor:
         assert idp.metadata is not None, "the registry gives a SAML identity provider its metadata"

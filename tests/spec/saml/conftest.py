@@ -51,6 +51,7 @@ from broker.login.identity import VerifiedAssertion
 from broker.login.request import LoginRequest
 from broker.login.steps import Answer, Release, SendToIdp
 from broker.login.transaction import LoginTransaction, Stage, new_reference_code, new_transaction_id
+from broker.saml.about import About
 from broker.saml.idp.edge import SamlIdentityProvider
 from broker.saml.soap import SoapAnswer
 from broker.saml.sp.edge import SamlServiceProvider
@@ -417,7 +418,8 @@ class Upstream:
             clock_skew=timedelta(seconds=60),
             replay=self.replay,
             fetcher=self.back_channel,
-            federation_name="Kuntasilta",
+            saml_names=lambda name: saml_name(name, BASE),
+            about=About(base_url=BASE, name="Kuntasilta"),
         )
         self.transaction = a_transaction(LoginRequest(service=ServiceId("wiki"), protocol=Protocol.SAML, reply={}))
         self.depart()
@@ -501,7 +503,7 @@ class Downstream:
             clock_skew=timedelta(seconds=60),
             saml_names=lambda name: saml_name(name, BASE),
             grants=GrantRecords(self.store),
-            federation_name="Kuntasilta",
+            about=About(base_url=BASE, name="Kuntasilta"),
         )
 
     def register(

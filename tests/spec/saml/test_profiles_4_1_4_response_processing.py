@@ -19,6 +19,7 @@ from broker.keys import keyring
 from broker.keys.keyring import KeyState, KeyUse
 from broker.login.decide import check_age
 from broker.saml import errors
+from broker.saml.about import About
 from broker.saml.sp.edge import SamlServiceProvider
 from broker.saml.xml import BadValue, instant
 from broker.state.memory import MemoryStore
@@ -328,6 +329,8 @@ def edge_of(upstream: Any, keys: Any, replay: Any) -> SamlServiceProvider:
         clock_skew=SKEW,
         replay=replay,
         fetcher=upstream.back_channel,
+        saml_names=lambda _: None,
+        about=About(base_url="https://broker.example", name="Kuntasilta"),
     )
 
 

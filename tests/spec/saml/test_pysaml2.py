@@ -84,7 +84,9 @@ def idp(upstream: Any, files: dict[str, str]) -> Any:
         },
     }
     config = IdPConfig()
-    config.load(common("city", CITY, files, upstream.edge.metadata()) | {"service": {"idp": service}})
+    config.load(
+        common("city", CITY, files, upstream.edge.metadata(upstream.federation).body) | {"service": {"idp": service}}
+    )
     return with_sha256(Server(config=config))
 
 
@@ -193,7 +195,7 @@ def test_a_pysaml2_service_asks_and_takes_the_Response(
     downstream.now = datetime.now(UTC)
     pair = {"key_file": files["service_key"], "cert_file": files["service_crt"]}
     more = {"sp": wants, **({"encryption_keypairs": [pair]} if encrypted else {})}
-    config = sp_config(files, downstream.edge.metadata(), **more)
+    config = sp_config(files, downstream.edge.metadata(downstream.federation).body, **more)
     downstream.register(str(entity_descriptor(config)).encode())
     client = with_sha256(Saml2Client(config=config))
 
@@ -215,7 +217,7 @@ def test_a_pysaml2_service_asks_and_takes_the_Response(
 
 def test_a_pysaml2_service_asks_by_POST(downstream: Any, files: dict[str, str]) -> None:
     downstream.now = datetime.now(UTC)
-    config = sp_config(files, downstream.edge.metadata())
+    config = sp_config(files, downstream.edge.metadata(downstream.federation).body)
     downstream.register(str(entity_descriptor(config)).encode())
 
     _, request = with_sha256(Saml2Client(config=config)).create_authn_request(

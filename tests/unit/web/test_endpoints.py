@@ -17,6 +17,7 @@ from broker.federation.model import Federation, IdentityProvider
 from broker.login.edges import RefusedRequest
 from broker.login.request import Hints, LoginRequest
 from broker.oidc.op.http import ClientRequest, HttpAnswer
+from broker.saml.descriptor import Document
 from broker.web.cookies import Cookies, fingerprint, new_browser
 from broker.web.endpoints import Edges, Endpoints
 from broker.web.middleware import Errors
@@ -53,8 +54,8 @@ class Edge:
     def read_authorization(self, pairs: Sequence[tuple[str, str]], federation: Federation) -> LoginRequest:
         return self._read("authorization", pairs)
 
-    def metadata(self) -> bytes:
-        return b"<EntityDescriptor/>"
+    def metadata(self, federation: Federation) -> Document:
+        return Document(body=b"<EntityDescriptor/>", etag="e1")
 
     def discovery(self) -> HttpAnswer:
         return HttpAnswer(status=200, headers=JSON, body=b'{"issuer":"i"}')
@@ -203,6 +204,23 @@ async def test_metadata_have_their_registered_type(site: Site, path: str) -> Non
     answer = await site.get(path)
 
     assert (answer.status, answer.content_type) == (200, "application/samlmetadata+xml")
+    assert answer.headers["Cache-Control"] == "public, max-age=3600"
+
+
+@pytest.mark.parametrize(
+    ("known", "status"), [('"e1"', 304), ('W/"e1"', 304), ('"e0", "e1"', 304), ("*", 304), ('"e0"', 200), ("e1", 200)]
+)
+async def test_rfc_9110_13_1_2_who_has_the_metadata_already_is_told_so(site: Site, known: str, status: int) -> None:
+    answer = await site.get("/saml/idp/metadata", headers={"If-None-Match": known})
+
+    assert (answer.status, answer.headers["ETag"]) == (status, '"e1"')
+    assert bool(await answer.read()) == (status == 200)
+
+
+async def test_rfc_9110_9_3_2_metadata_may_be_asked_for_by_head(site: Site) -> None:
+    answer = await site.client.head("/saml/sp/metadata")
+
+    assert (answer.status, answer.headers["ETag"], await answer.read()) == (200, '"e1"', b"")
 
 
 async def test_what_the_provider_says_of_itself_is_handed_out_as_it_is(site: Site) -> None:

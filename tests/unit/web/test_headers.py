@@ -41,15 +41,16 @@ def test_every_file_has_an_address_by_its_digest() -> None:
 
 
 def test_nothing_else_is_served() -> None:
-    assert len(static_files()) == len(NAMES) + 1
-    assert set(static_files()) - {static_address(name).removeprefix("/static/") for name in NAMES} == {"favicon.ico"}
+    hashed = {static_address(name).removeprefix("/static/") for name in NAMES}
+    assert len(hashed) == len(NAMES)
+    assert set(static_files()) - hashed == {"favicon.ico", "mark.svg"}
     with pytest.raises(KeyError):
         static_address("../app.py")
 
 
-def test_files_are_kept_for_a_year_and_the_favicon_for_a_day() -> None:
+def test_files_are_kept_for_a_year_and_those_of_a_fixed_name_for_a_day() -> None:
     for name, file in static_files().items():
-        kept = "public, max-age=86400" if name == "favicon.ico" else "public, max-age=31536000, immutable"
+        kept = "public, max-age=86400" if name in ("favicon.ico", "mark.svg") else "public, max-age=31536000, immutable"
         assert file.headers["Cache-Control"] == kept
         assert file.headers["X-Content-Type-Options"] == "nosniff"
         assert file.headers["Vary"] == "Accept-Encoding"
