@@ -19,14 +19,22 @@ app = typer.Typer(help="The broker's keys.", no_args_is_help=True)
 @app.command()
 def create(
     next: Annotated[str, typer.Option("--next", help="Make the next key of this use, to be published first.")] = "",
+    ec: Annotated[bool, typer.Option("--ec", help="An EC key, for SAML services that prefer ECDSA.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Make every key that is missing, and only those. Example: broker keys create"""
+    """Make every key that is missing, and only those. Example: broker keys create
+
+    An EC key for SAML is made by `--next saml-signing --ec`, published, and taken into use by `broker keys rotate`.
+    """
     settings = load()
     now = datetime.now(UTC)
     name = urlsplit(settings.base_url).hostname or "broker"
     try:
-        if next:
+        if ec:
+            if next != KeyUse.SAML_SIGNING:
+                fail("--ec goes with --next saml-signing only", status=2)
+            made = keyring.create_next_ec(settings.certs_dir, common_name=name, now=now)
+        elif next:
             made = keyring.create_next(settings.certs_dir, _use(next), common_name=name, now=now)
         else:
             made = keyring.create(settings.certs_dir, common_name=name, now=now)

@@ -1,6 +1,7 @@
 """KeyRing: the broker's own keys, read from PEM files under ``BROKER_CERTS_DIR``; made by ``broker keys create``.
 
     saml-signing/active.key.pem      RSA, with active.crt.pem; next.* and previous.* beside it during a rollover
+    saml-signing/active.ec.key.pem   EC, with active.ec.crt.pem; only where services prefer ECDSA
     saml-encryption/active.key.pem   RSA, with active.crt.pem
     metadata-signing/active.key.pem  RSA, with active.crt.pem
     oidc-signing/active.rsa.key.pem, active.ec.key.pem
@@ -18,6 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 from cryptography import x509
@@ -89,15 +91,20 @@ class KeyRing:
 
     def active(self, use: KeyUse, algorithm: type[PrivateKey] = rsa.RSAPrivateKey) -> Key:
         """The key that signs or decrypts now. Raises: KeyRingError, if there is none of that kind."""
-        for key in self.keys[use]:
-            if key.state is KeyState.ACTIVE and isinstance(key.private, algorithm):
+        for key in self.all_active(use):
+            if isinstance(key.private, algorithm):
                 return key
         raise KeyRingError(f"no active {algorithm.__name__} for {use}")
 
+    def all_active(self, use: KeyUse) -> tuple[Key, ...]:
+        """The keys that sign or decrypt now, RSA before EC."""
+        return tuple(key for key in self.published(use) if key.state is KeyState.ACTIVE)
+
     def published(self, use: KeyUse) -> tuple[Key, ...]:
-        """Every key that partners should know: the active one first, then next, then previous."""
+        """Every key that partners should know: the active ones first, then next, then previous; RSA before EC, since some
+        partners take the first that they see."""
         order = (KeyState.ACTIVE, KeyState.NEXT, KeyState.PREVIOUS)
-        return tuple(sorted(self.keys[use], key=lambda key: order.index(key.state)))
+        return tuple(sorted(self.keys[use], key=lambda key: (order.index(key.state), not is_rsa(key))))
 
 
 def create(folder: Path, *, common_name: str, now: datetime, rsa_bits: int = 2048) -> list[Path]:
@@ -113,14 +120,26 @@ def create(folder: Path, *, common_name: str, now: datetime, rsa_bits: int = 204
 
 def create_next(folder: Path, use: KeyUse, *, common_name: str, now: datetime, rsa_bits: int = 2048) -> list[Path]:
     """Makes the next key of ``use``, to be published beside the active one. Raises: KeyRingError, if there is one."""
-    made = _make(folder / use, KeyState.NEXT, f"{common_name} {use}", now, rsa_bits)
+    return _announced(folder, use, _make(folder / use, KeyState.NEXT, f"{common_name} {use}", now, rsa_bits))
+
+
+def create_next_ec(folder: Path, *, common_name: str, now: datetime) -> list[Path]:
+    """Makes the next EC key of SAML signing, beside the RSA keys, which stay as they are. Raises: KeyRingError, if there is
+    one."""
+    use = KeyUse.SAML_SIGNING
+    path = folder / use / f"{KeyState.NEXT}.ec.key.pem"
+    return _announced(folder, use, _make_pair(path, _new_ec, f"{common_name} {use}", now))
+
+
+def _announced(folder: Path, use: KeyUse, made: list[Path]) -> list[Path]:
     if not made:
         raise KeyRingError(f"{folder / use}: a next key is there already; `broker keys rotate {use}` takes it into use")
     return made
 
 
 def rotate(folder: Path, use: KeyUse) -> list[tuple[Path, Path]]:
-    """next → active → previous; the former previous key is removed. Returns each file's name before and after.
+    """next → active → previous, for each kind that has a next key; the former previous one is removed. Returns each file's
+    name before and after.
 
     Raises: KeyRingError, if there is no next key.
     """
@@ -129,11 +148,16 @@ def rotate(folder: Path, use: KeyUse) -> list[tuple[Path, Path]]:
         raise KeyRingError(f"{folder / use}: no next key; make it with `broker keys create --next {use}`")
     moved: list[tuple[Path, Path]] = []
     for state, becomes in ((KeyState.ACTIVE, KeyState.PREVIOUS), (KeyState.NEXT, KeyState.ACTIVE)):
-        for path in sorted((folder / use).glob(f"{state}.*.pem")):
-            target = path.with_name(path.name.replace(state, becomes, 1))
-            path.replace(target)
-            moved.append((path, target))
+        for path in (each.with_name(each.name.replace(KeyState.NEXT, state, 1)) for each in files):
+            if path.exists():
+                target = path.with_name(path.name.replace(state, becomes, 1))
+                path.replace(target)
+                moved.append((path, target))
     return moved
+
+
+def is_rsa(key: Key) -> bool:
+    return isinstance(key.private, rsa.RSAPrivateKey)
 
 
 def kind_of(key: Key) -> str:
@@ -162,16 +186,31 @@ def _make(folder: Path, state: KeyState, common_name: str, now: datetime, rsa_bi
     """The key files of one use and state that are missing. OIDC has an RSA and an EC key, and no certificates."""
     if folder.name == KeyUse.OIDC_SIGNING:
         makers: dict[str, Callable[[], PrivateKey]] = {
-            f"{state}.rsa.key.pem": lambda: rsa.generate_private_key(public_exponent=65537, key_size=rsa_bits),
-            f"{state}.ec.key.pem": lambda: ec.generate_private_key(ec.SECP256R1()),
+            f"{state}.rsa.key.pem": partial(_new_rsa, rsa_bits),
+            f"{state}.ec.key.pem": _new_ec,
         }
         return [_write(folder / name, _pem(make())) for name, make in makers.items() if not (folder / name).exists()]
-    path = folder / f"{state}.key.pem"
+    return _make_pair(folder / f"{state}.key.pem", partial(_new_rsa, rsa_bits), common_name, now)
+
+
+def _make_pair(path: Path, make: Callable[[], PrivateKey], common_name: str, now: datetime) -> list[Path]:
+    """A key and its certificate, unless they are there."""
     if path.exists():
         return []
-    private = rsa.generate_private_key(public_exponent=65537, key_size=rsa_bits)
-    certificate = _self_signed(private, common_name, now)
-    return [_write(path, _pem(private)), _write(folder / f"{state}.crt.pem", certificate)]
+    private = make()
+    return [_write(path, _pem(private)), _write(_certificate_path(path), _self_signed(private, common_name, now))]
+
+
+def _certificate_path(key_path: Path) -> Path:
+    return key_path.with_name(key_path.name.replace(".key.pem", ".crt.pem"))
+
+
+def _new_rsa(bits: int) -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=bits)
+
+
+def _new_ec() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
 
 
 def _secret_files(folder: Path) -> tuple[Path, ...]:
@@ -192,7 +231,7 @@ def _load_use(folder: Path, use: KeyUse) -> list[Key]:
             raise KeyRingError(f"{path}: not an unencrypted PEM private key ({error})") from error
         if not isinstance(private, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey)):
             raise KeyRingError(f"{path}: must be an RSA or EC key")
-        certificate_path = path.with_name(path.name.replace(".key.pem", ".crt.pem"))
+        certificate_path = _certificate_path(path)
         certificate = certificate_path.read_bytes() if certificate_path.exists() else None
         if certificate is None and use is not KeyUse.OIDC_SIGNING:
             raise KeyRingError(f"{certificate_path}: missing; every SAML key needs its certificate")
@@ -249,7 +288,7 @@ def _fingerprint(private: PrivateKey) -> str:
     return digest.finalize().hex()[:16]
 
 
-def _self_signed(private: rsa.RSAPrivateKey, common_name: str, now: datetime) -> bytes:
+def _self_signed(private: PrivateKey, common_name: str, now: datetime) -> bytes:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])
     certificate = (
         x509.CertificateBuilder()

@@ -4,7 +4,7 @@ Verification: one enveloped signature, over exactly the element that holds it, b
 issuer's registered metadata; KeyInfo in a message is never looked at. What verified is handed out as a
 ``VerifiedElement``, which nothing else can make, and only that is read.
 
-Signing: RSA-SHA256, or RSA-PSS for who prefers it, over text that is written in canonical form already (``canonical.py``).
+Signing: RSA-SHA256, or RSA-PSS or ECDSA for who prefers it, over text that is written in canonical form already (``canonical.py``).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from base64 import b64encode
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import sha256
 from typing import ClassVar
 
@@ -23,7 +23,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from broker.keys.keyring import Key
@@ -260,24 +260,36 @@ def _der(signature: bytes) -> bytes:
 # --- signing -----------------------------------------------------------------------------------------------------------
 
 
-class Signer:
-    """One of our RSA keys with its certificate, ready to sign: by RSA-SHA256, unless a partner prefers another method."""
+@dataclass(frozen=True, slots=True)
+class _Method:
+    """``sign``: octets → SignatureValue. ``key_info``: canonical text of the ds:KeyInfo of its key."""
 
-    def __init__(self, key: Key) -> None:
-        assert isinstance(key.private, rsa.RSAPrivateKey)
-        self._private = key.private
-        self._method = names.RSA_SHA256
-        self._key_info = _in_signature(element("ds:KeyInfo", None, x509_data(key)))
+    name: str
+    sign: Callable[[bytes], bytes]
+    key_info: str
+
+
+class Signer:
+    """Our keys of one use with their certificates, ready to sign: by RSA-SHA256, unless a partner prefers another method.
+
+    Needs an RSA key; an EC key may be beside it.
+    """
+
+    def __init__(self, *keys: Key) -> None:
+        methods = [method for key in keys for method in _methods(key)]
+        self._methods = {each.name: each for each in methods}
+        self._method = self._methods[names.RSA_SHA256]
 
     def detached(self, octets: bytes) -> bytes:
         """An RSA-SHA256 signature."""
-        return self._private.sign(octets, _PKCS1, _SHA256)
+        return self._methods[names.RSA_SHA256].sign(octets)
 
     def preferred_by(self, methods: Sequence[str]) -> Signer:
-        """The same key, by the first of the partner's methods that we have; RSA-SHA256 when it names none of them. Detached
-        signatures are not touched by it."""
+        """By the first of the partner's methods that we have; RSA-SHA256 when it names none of them. Detached signatures are
+        not touched by it."""
         preferring = copy(self)
-        preferring._method = next((each for each in methods if each in _PADDINGS), names.RSA_SHA256)
+        name = next((each for each in methods if each in self._methods), names.RSA_SHA256)
+        preferring._method = self._methods[name]
         return preferring
 
     def enveloped(self, node: Node, *, after: int) -> Rendered:
@@ -289,13 +301,33 @@ class Signer:
 
     def _signature(self, id: str, digest: bytes) -> str:
         """``id``: one of ours, which needs no escaping."""
-        signed_info = _SIGNED_INFO[self._method].format(id=id, digest=_base64(digest))
-        octets = f"<ds:SignedInfo{_DECLARED}>{signed_info}".encode("ascii")
-        value = self._private.sign(octets, _PADDINGS[self._method], _SHA256)
+        method = self._method
+        signed_info = _SIGNED_INFO[method.name].format(id=id, digest=_base64(digest))
+        value = method.sign(f"<ds:SignedInfo{_DECLARED}>{signed_info}".encode("ascii"))
         return (
             f"<ds:Signature{_DECLARED}><ds:SignedInfo>{signed_info}"
-            f"<ds:SignatureValue>{_base64(value)}</ds:SignatureValue>{self._key_info}</ds:Signature>"
+            f"<ds:SignatureValue>{_base64(value)}</ds:SignatureValue>{method.key_info}</ds:Signature>"
         )
+
+
+def _methods(key: Key) -> list[_Method]:
+    """What a key can sign by."""
+    key_info = _in_signature(element("ds:KeyInfo", None, x509_data(key)))
+    private = key.private
+    if isinstance(private, rsa.RSAPrivateKey):
+        return [_Method(name, partial(_rsa_value, private, by), key_info) for name, by in _PADDINGS.items()]
+    return [_Method(names.ECDSA_SHA256, partial(_ecdsa_value, private), key_info)]
+
+
+def _rsa_value(private: rsa.RSAPrivateKey, by: padding.AsymmetricPadding, octets: bytes) -> bytes:
+    return private.sign(octets, by, _SHA256)
+
+
+def _ecdsa_value(private: ec.EllipticCurvePrivateKey, octets: bytes) -> bytes:
+    """r and s side by side (RFC 4050 3.3)."""
+    half = (private.curve.key_size + 7) // 8
+    r, s = decode_dss_signature(private.sign(octets, ec.ECDSA(_SHA256)))
+    return r.to_bytes(half, "big") + s.to_bytes(half, "big")
 
 
 def x509_data(key: Key) -> Node:
@@ -340,4 +372,7 @@ _PADDINGS: dict[str, padding.AsymmetricPadding] = {
 }
 _DECLARED = f' xmlns:ds="{names.DS}"'
 # Written once: signing is then a matter of filling in. Behind the start tag, which declares the prefix or not.
-_SIGNED_INFO = {method: _in_signature(_signed_info(method)).removeprefix("<ds:SignedInfo>") for method in _PADDINGS}
+_SIGNED_INFO = {
+    method: _in_signature(_signed_info(method)).removeprefix("<ds:SignedInfo>")
+    for method in (*_PADDINGS, names.ECDSA_SHA256)
+}

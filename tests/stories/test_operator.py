@@ -56,6 +56,7 @@ def test_a_command_that_is_used_wrongly_ends_with_2(office: Office) -> None:
         office.run(*words, status=2)
     office.run("keys", "rotate", "nonsense", status=2)
     office.run("keys", "create", "--next", "nonsense", status=2)
+    office.run("keys", "create", "--ec", status=2)
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------------
@@ -79,6 +80,17 @@ def test_keys_are_made_once_listed_and_rolled_over(office: Office) -> None:
     assert after["oidc-signing", "previous"] == before["oidc-signing", "active"]
     assert after["oidc-signing", "active"] != before["oidc-signing", "active"]
     office.run("keys", "rotate", "oidc-signing", status=1)
+
+
+def test_an_ec_key_for_saml_is_published_first_and_then_taken_into_use(office: Office) -> None:
+    office.settings["BROKER_CERTS_DIR"] = str(office.folder / "certs")
+    office.run("keys", "create")
+    office.run("keys", "create", "--next", "saml-signing", "--ec")
+    office.run("keys", "rotate", "saml-signing")
+
+    rows = [row for row in office.json("keys", "list") if row["use"] == "saml-signing"]
+
+    assert [(row["state"], row["kind"]) for row in rows] == [("active", "RSA 2048"), ("active", "EC secp256r1")]
 
 
 def test_P7_no_key_is_ever_printed(office: Office) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from broker.attributes.release import asked_of_homes
 from broker.federation.model import Federation
-from broker.keys.keyring import KeyRing, KeyState, KeyUse
+from broker.keys.keyring import KeyRing, KeyState, KeyUse, is_rsa
 from broker.saml import names
 from broker.saml.about import About, in_languages, ui_info
 from broker.saml.canonical import Node, element
@@ -20,6 +20,8 @@ def describe(
     """``location``: of the AssertionConsumerService."""
     # Whoever encrypts takes a key that will be opened tomorrow: the previous one is still opened, but not offered.
     encryption = [key for key in keys.published(KeyUse.SAML_ENCRYPTION) if key.state is not KeyState.PREVIOUS]
+    # Requests are signed by RSA, which every city's product reads; services alone may prefer ECDSA.
+    signing = [key for key in keys.published(KeyUse.SAML_SIGNING) if is_rsa(key)]
     role = element(
         "md:SPSSODescriptor",
         {
@@ -28,7 +30,7 @@ def describe(
             "protocolSupportEnumeration": names.SAMLP,
         },
         element("md:Extensions", None, ui_info(about), *verified_algorithms()),
-        *key_descriptors(keys.published(KeyUse.SAML_SIGNING), "signing"),
+        *key_descriptors(signing, "signing"),
         *key_descriptors(encryption, "encryption", *_ENCRYPTION_METHODS),
         element("md:NameIDFormat", None, names.PERSISTENT),
         element("md:NameIDFormat", None, names.TRANSIENT),

@@ -391,6 +391,17 @@ def test_during_a_rollover_the_next_keys_are_published(tmp_path: Path) -> None:
     assert uses(sp(keyring.load(tmp_path))) == ["signing", "signing", "encryption"]
 
 
+def test_an_ec_key_is_published_to_services_behind_the_rsa_key_and_to_no_city(tmp_path: Path) -> None:
+    keyring.create(tmp_path, common_name="broker.example", now=NOW)
+    keyring.create_next_ec(tmp_path, common_name="broker.example", now=NOW)
+    keys = keyring.load(tmp_path)
+    published = etree.fromstring(idp(keys)).findall(".//md:KeyDescriptor//ds:X509Certificate", NS)
+    lengths = [len(each.text or "") for each in published]
+    assert len(lengths) == 2
+    assert lengths[1] < lengths[0], "the shorter certificate is the EC key's"
+    assert uses(sp(keys)) == ["signing", "encryption"]
+
+
 def test_what_was_encrypted_for_the_previous_key_is_opened(upstream: Any, tool: Any, tmp_path: Path) -> None:
     keyring.create(tmp_path, common_name="broker.example", now=NOW)
     old = keyring.load(tmp_path).active(KeyUse.SAML_ENCRYPTION).certificate

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 from base64 import b64decode
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from lxml import etree
 from signxml import XMLVerifier
 from structlog.testing import capture_logs
 
 from broker.errors import NoAgreement
+from broker.keys import keyring
+from broker.keys.keyring import KeyUse
 from broker.saml import errors
 from broker.saml.xml import schema
 
@@ -234,6 +238,42 @@ def test_algsupport_2_3_SigningMethod(downstream: Any, tool: Any, named: tuple[s
     for signed in (response, one(response, "saml:Assertion"), refusal):
         assert one(signed, "ds:Signature/ds:SignedInfo/ds:SignatureMethod").get("Algorithm") == used
         assert verified(signed, certificate(downstream, tool)).get("ID") == signed.get("ID")
+
+
+ECDSA = "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256"
+
+
+@pytest.mark.parametrize(
+    ("named", "used"),
+    [
+        pytest.param((ECDSA,), ECDSA, id="the_one_named"),
+        pytest.param((ECDSA, RSA), ECDSA, id="the_preferred"),
+        pytest.param((RSA, ECDSA), RSA, id="the_usual_preferred"),
+        pytest.param((), RSA, id="none_named"),
+    ],
+)
+def test_algsupport_2_3_ECDSA_where_we_have_a_key_for_it(
+    pairs: Any, tool: Any, tmp_path: Path, named: tuple[str, ...], used: str
+) -> None:
+    keyring.create(tmp_path, common_name="broker.example", now=NOW)
+    keyring.create_next_ec(tmp_path, common_name="broker.example", now=NOW)
+    keyring.rotate(tmp_path, KeyUse.SAML_SIGNING)
+    keys = keyring.load(tmp_path)
+    downstream = tool.Downstream(keys, pairs, [])
+    downstream.register(key_descriptors=methods(*named))
+
+    response = downstream.response()
+
+    key = keys.active(KeyUse.SAML_SIGNING, ec.EllipticCurvePrivateKey if used == ECDSA else rsa.RSAPrivateKey)
+    for signed in (response, one(response, "saml:Assertion")):
+        assert one(signed, "ds:Signature/ds:SignedInfo/ds:SignatureMethod").get("Algorithm") == used
+        assert verified(signed, key.certificate).get("ID") == signed.get("ID")
+
+
+def test_algsupport_2_3_ECDSA_preferred_and_no_such_key(downstream: Any) -> None:
+    downstream.register(key_descriptors=methods(ECDSA))
+    method = one(downstream.response(), "ds:Signature/ds:SignedInfo/ds:SignatureMethod")
+    assert method.get("Algorithm") == RSA
 
 
 # --- encryption ------------------------------------------------------------------------------------------------------------

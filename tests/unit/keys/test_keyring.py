@@ -63,6 +63,26 @@ def test_rollover_moves_next_to_active_to_previous(certs: Path) -> None:
     assert [(key.state, key.kid) for key in after] == [(KeyState.ACTIVE, second), (KeyState.PREVIOUS, first)]
 
 
+def test_an_ec_key_comes_beside_the_rsa_key_and_rolls_over_by_itself(certs: Path) -> None:
+    before = keyring.load(certs).active(KeyUse.SAML_SIGNING).kid
+    keyring.create_next_ec(certs, common_name="broker.example", now=NOW)
+    with pytest.raises(KeyRingError, match="a next key is there already"):
+        keyring.create_next_ec(certs, common_name="broker.example", now=NOW)
+    assert [key.kid for key in keyring.load(certs).all_active(KeyUse.SAML_SIGNING)] == [before]
+
+    keyring.rotate(certs, KeyUse.SAML_SIGNING)
+
+    first, second = keyring.load(certs).all_active(KeyUse.SAML_SIGNING)
+    assert first.kid == before
+    assert keyring.kind_of(second) == "EC secp256r1"
+    assert second.certificate
+
+    keyring.create_next(certs, KeyUse.SAML_SIGNING, common_name="broker.example", now=NOW)
+    keyring.rotate(certs, KeyUse.SAML_SIGNING)
+    found = [(key.state, keyring.is_rsa(key)) for key in keyring.load(certs).published(KeyUse.SAML_SIGNING)]
+    assert found == [(KeyState.ACTIVE, True), (KeyState.ACTIVE, False), (KeyState.PREVIOUS, True)]
+
+
 def test_rollover_without_a_next_key_is_refused_and_moves_nothing(certs: Path) -> None:
     before = keyring.load(certs).active(KeyUse.OIDC_SIGNING).kid
     with pytest.raises(KeyRingError, match="no next key"):
