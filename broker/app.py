@@ -168,6 +168,7 @@ def _application(
         clock_skew=settings.clock_skew,
         saml_names=saml_names,
         grants=grants,
+        fetcher=fetcher,
         about=about,
     )
     saml_sp = SamlServiceProvider(

@@ -47,6 +47,12 @@ class RequestExpired(InvalidServiceRequest):
     code = "saml_request_expired"
 
 
+class RequestNotResolved(InvalidServiceRequest):
+    """saml-bindings 3.6: the service does not hand out the AuthnRequest that its artifact stands for, or cannot be reached."""
+
+    code = "saml_request_not_resolved"
+
+
 class ServiceMetadataExpired(ServiceFault):
     """saml-metadata 2.3.2: validUntil of the service's metadata has passed."""
 

@@ -5,7 +5,7 @@ Nothing is decided here: what a message means is the edges', what happens next i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -81,26 +81,17 @@ class Endpoints:
     # --- toward services ---------------------------------------------------------------------------------------------
 
     async def single_sign_on_redirect(self, request: web.Request) -> web.StreamResponse:
-        query = request.rel_url.raw_query_string
-        return await self._begin(request, lambda: self._edges.saml_idp.read_redirect(query, self._federation()))
+        return await self._begin(request, self._authn_request_in_query(request))
 
     async def single_sign_on_post(self, request: web.Request) -> web.StreamResponse:
-        form = each_once(await form_pairs(request))
-        query = request.rel_url.raw_query_string
-        return await self._begin(request, lambda: self._edges.saml_idp.read_post(form, query, self._federation()))
+        return await self._begin(request, self._authn_request_in_form(request))
 
     async def unsolicited(self, request: web.Request) -> web.StreamResponse:
         """A login that begins here: ``service`` names it, ``organisation`` and ``RelayState`` may."""
-        query = each_once(query_pairs(request))
-        hints = Hints(organisation=query.get("organisation") or None)
-        service, relay_state = query.get("service", ""), query.get("RelayState")
-        begin = self._edges.saml_idp.begin_unsolicited
-        return await self._begin(request, lambda: begin(service, hints, relay_state, self._federation()))
+        return await self._begin(request, self._unsolicited_here(request))
 
     async def authorize(self, request: web.Request) -> web.StreamResponse:
-        pairs = await form_pairs(request) if request.method == "POST" else query_pairs(request)
-        provider = self._edges.openid_provider
-        return await self._begin(request, lambda: provider.read_authorization(pairs, self._federation()))
+        return await self._begin(request, self._authorization_request(request))
 
     async def saml_idp_metadata(self, request: web.Request) -> web.StreamResponse:
         return _metadata(request, self._edges.saml_idp.metadata(self._federation()))
@@ -133,7 +124,7 @@ class Endpoints:
         the service that the person wants to reach."""
         form = each_once(await form_pairs(request))
         if form.get("RelayState") in self._federation().services:
-            return await self._begin(request, lambda: self._unsolicited_from_home(form))
+            return await self._begin(request, self._unsolicited_from_home(form))
         return await self._receive(request, form, form.get("RelayState", ""), Protocol.SAML)
 
     async def assertion_consumer_service_by_artifact(self, request: web.Request) -> web.StreamResponse:
@@ -172,7 +163,32 @@ class Endpoints:
     async def back(self, request: web.Request) -> web.StreamResponse:
         return self._present(request, await self._journey.back_to_service(_id(request), self._browser(request)))
 
-    def _unsolicited_from_home(self, form: Mapping[str, str]) -> LoginRequest:
+    # --- requests, read ----------------------------------------------------------------------------------------------
+
+    async def _authn_request_in_query(self, request: web.Request) -> LoginRequest:
+        """By HTTP-Redirect, whose signature covers the query as it was sent; or by artifact."""
+        if "SAMLart" in request.rel_url.query:
+            query = each_once(query_pairs(request))
+            return await self._edges.saml_idp.read_artifact(query, self._federation())
+        return self._edges.saml_idp.read_redirect(request.rel_url.raw_query_string, self._federation())
+
+    async def _authn_request_in_form(self, request: web.Request) -> LoginRequest:
+        form = each_once(await form_pairs(request))
+        if "SAMLart" in form:
+            return await self._edges.saml_idp.read_artifact(form, self._federation())
+        return self._edges.saml_idp.read_post(form, request.rel_url.raw_query_string, self._federation())
+
+    async def _unsolicited_here(self, request: web.Request) -> LoginRequest:
+        query = each_once(query_pairs(request))
+        hints = Hints(organisation=query.get("organisation") or None)
+        service, relay_state = query.get("service", ""), query.get("RelayState")
+        return self._edges.saml_idp.begin_unsolicited(service, hints, relay_state, self._federation())
+
+    async def _authorization_request(self, request: web.Request) -> LoginRequest:
+        pairs = await form_pairs(request) if request.method == "POST" else query_pairs(request)
+        return self._edges.openid_provider.read_authorization(pairs, self._federation())
+
+    async def _unsolicited_from_home(self, form: Mapping[str, str]) -> LoginRequest:
         """The city's portal sends a person on: a login begins here, and the city is asked as in any other (ADR 0011)."""
         federation = self._federation()
         idp = self._edges.saml_sp.read_unsolicited(form, federation)
@@ -181,11 +197,11 @@ class Endpoints:
 
     # --- shared ------------------------------------------------------------------------------------------------------
 
-    async def _begin(self, request: web.Request, read: Callable[[], LoginRequest]) -> web.StreamResponse:
+    async def _begin(self, request: web.Request, read: Awaitable[LoginRequest]) -> web.StreamResponse:
         """A service's request: it is read, the browser is bound to it, and the first step is taken."""
         browser = self._cookies.browser(request.cookies) or new_browser()
         try:
-            outcome = await self._journey.begin(read(), fingerprint(browser))
+            outcome = await self._journey.begin(await read, fingerprint(browser))
         except RefusedRequest as refused:
             outcome = await self._journey.refuse_request(refused, fingerprint(browser))
         response = self._present(request, outcome)

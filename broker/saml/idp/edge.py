@@ -13,6 +13,7 @@ from broker.attributes.schema import ATTRIBUTES
 from broker.errors import Fault
 from broker.federation.documents import UnreadableMetadata
 from broker.federation.model import Federation, Service
+from broker.fetch import Fetcher
 from broker.keys.keyring import KeyRing, KeyUse
 from broker.login.edges import Delivery, FormPost, Redirect
 from broker.login.ports import Clock, GrantStore
@@ -22,10 +23,12 @@ from broker.login.transaction import LoginTransaction
 from broker.saml import bindings, names
 from broker.saml.about import About
 from broker.saml.artifact import new_artifact
+from broker.saml.artifact_resolution import Resolver
 from broker.saml.descriptor import Document, Published
 from broker.saml.idp import metadata, response, single_sign_on_service, unsolicited
 from broker.saml.idp.artifact_resolution_service import ArtifactResolutionService
 from broker.saml.idp.asked import NAME_ID_FORMATS
+from broker.saml.idp.request_by_artifact import RequestsByArtifact
 from broker.saml.idp.response import Addressed
 from broker.saml.idp.single_sign_on_service import ACS, ACS_BINDING, RELAY_STATE, REQUEST_ID, Place, descriptor_of
 from broker.saml.metadata import read_sp
@@ -48,6 +51,7 @@ class SamlIdentityProvider:
         clock_skew: timedelta,
         saml_names: SamlNames,
         grants: GrantStore,
+        fetcher: Fetcher,
         about: About,
     ) -> None:
         self.entity_id = f"{base_url}/saml/idp/metadata"
@@ -59,6 +63,7 @@ class SamlIdentityProvider:
         self._saml_names = saml_names
         self._canonical_names = {found[0]: name for name in ATTRIBUTES if (found := saml_names(name)) is not None}
         self._signer = Signer(*keys.all_active(KeyUse.SAML_SIGNING))
+        self._by_artifact = RequestsByArtifact(Resolver(entity_id=self.entity_id, fetcher=fetcher, signer=self._signer))
         self._artifacts = ArtifactResolutionService(entity_id=self.entity_id, grants=grants, signer=self._signer)
         describe = partial(
             metadata.describe,
@@ -80,6 +85,13 @@ class SamlIdentityProvider:
     def read_post(self, form: Mapping[str, str], raw_query: str, federation: Federation) -> LoginRequest:
         """An AuthnRequest by HTTP-POST; ``raw_query`` of the address that was posted to. Raises: as ``read_redirect``."""
         return single_sign_on_service.read_post(form, raw_query, self._place(federation, self.location))
+
+    async def read_artifact(self, fields: Mapping[str, str], federation: Federation) -> LoginRequest:
+        """An AuthnRequest by HTTP-Artifact, fetched from the service. ``fields``: of the form or the query, each once.
+
+        Raises: as ``read_redirect``.
+        """
+        return await self._by_artifact.read(fields, self._place(federation, self.location))
 
     def begin_unsolicited(
         self, service: str, hints: Hints, relay_state: str | None, federation: Federation

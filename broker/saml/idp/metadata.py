@@ -38,5 +38,6 @@ def describe(
         element("md:NameIDFormat", None, names.EMAIL_ADDRESS),
         element("md:SingleSignOnService", {"Binding": names.BINDING_REDIRECT, "Location": location}),
         element("md:SingleSignOnService", {"Binding": names.BINDING_POST, "Location": location}),
+        element("md:SingleSignOnService", {"Binding": names.BINDING_ARTIFACT, "Location": location}),
     )
     return Descriptor(entity_id=entity_id, role=role, attributes={_CATEGORY_SUPPORT: tuple(BUNDLES)})

@@ -55,17 +55,20 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incoming:
-    """An AuthnRequest out of its binding, believed in nothing yet. ``enveloped``: a signature inside it counts (POST)."""
+    """An AuthnRequest out of its binding, believed in nothing yet. ``enveloped``: a signature inside it counts (POST,
+    Artifact). ``by_artifact``: it was fetched from the service; ``vouched``: by an answer whose signature was verified."""
 
     element: Element
     relay_state: str | None
     organisation: str | None
     detached: Detached | None = None
     enveloped: bool = False
+    by_artifact: bool = False
+    vouched: bool = False
 
     @property
     def signed(self) -> bool:
-        return self.detached is not None or (self.enveloped and is_signed(self.element))
+        return self.vouched or self.detached is not None or (self.enveloped and is_signed(self.element))
 
 
 def read_redirect(raw_query: str, place: Place) -> LoginRequest:
@@ -114,7 +117,7 @@ def _check(incoming: Incoming, place: Place) -> LoginRequest:
     service = known_service(request, place.federation)
     sp = descriptor_of(service, place.now)
     check_signature(incoming, service, sp)
-    check_destination(request, incoming.signed, service, place.location)
+    check_destination(request, incoming.signed and not incoming.by_artifact, service, place.location)
     login = _login_request(incoming, service, assertion_consumer_service(request, service, sp))
     try:
         check_protocol_binding(request, service, login.reply[ACS_BINDING])
@@ -160,19 +163,19 @@ def check_signature(incoming: Incoming, service: Service, sp: SpDescriptor) -> N
             raise RequestSignatureInvalid("not signed, as it must be", check="unsigned", service=service.id)
         return
     try:
-        if incoming.detached is None:
+        if incoming.detached is None and is_signed(incoming.element):
             verify(incoming.element, sp.signing_keys)
-        else:
+        elif incoming.detached is not None:
             detached = incoming.detached
             verify_detached(detached.octets, detached.algorithm, detached.signature, sp.signing_keys)
     except SignatureRefused as error:
         raise RequestSignatureInvalid(str(error), check=error.code, service=service.id) from error
 
 
-def check_destination(request: Element, signed: bool, service: Service, location: str) -> None:
-    """saml-bindings 3.4.5.2, 3.5.5.2. It may carry the query that names the organisation. Raises: RequestWrongDestination."""
+def check_destination(request: Element, needed: bool, service: Service, location: str) -> None:
+    """saml-bindings 3.4.5.2, 3.5.5.2: needed where a signed message came by the browser. It may carry the query that names the organisation. Raises: RequestWrongDestination."""
     destination = request.get("Destination")
-    if destination is None and not signed:
+    if destination is None and not needed:
         return
     if destination is None or destination.partition("?")[0] != location:
         raise RequestWrongDestination("Destination is not our SingleSignOnService", service=service.id)

@@ -495,6 +495,7 @@ class Downstream:
         self.keys = keys
         self.now = NOW
         self.store = MemoryStore(lambda: self.now.timestamp())
+        self.back_channel = BackChannel()
         self.register()
         self.edge = SamlIdentityProvider(
             base_url=BASE,
@@ -503,6 +504,7 @@ class Downstream:
             clock_skew=timedelta(seconds=60),
             saml_names=lambda name: saml_name(name, BASE),
             grants=GrantRecords(self.store),
+            fetcher=self.back_channel,
             about=About(base_url=BASE, name="Kuntasilta"),
         )
 

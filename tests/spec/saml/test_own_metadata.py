@@ -118,6 +118,7 @@ def idp_edge(keys: KeyRing, about: About, clock: Clock) -> SamlIdentityProvider:
         clock_skew=timedelta(0),
         saml_names=lambda _: None,
         grants=GrantRecords(MemoryStore()),
+        fetcher=None,  # type: ignore[arg-type]  # metadata needs none
         about=about,
     )
 
@@ -226,6 +227,7 @@ def test_metadata_2_4_3_the_identity_provider(keys: KeyRing) -> None:
     assert {(each.binding.rpartition(":")[2], each.location) for each in found.single_sign_on_services} == {
         ("HTTP-Redirect", f"{BASE}/saml/idp/sso"),
         ("HTTP-POST", f"{BASE}/saml/idp/sso"),
+        ("HTTP-Artifact", f"{BASE}/saml/idp/sso"),
     }
     assert len(found.signing_keys) == 1
 

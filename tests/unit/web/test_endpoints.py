@@ -42,6 +42,9 @@ class Edge:
     def read_post(self, form: Mapping[str, str], raw_query: str, federation: Federation) -> LoginRequest:
         return self._read("post", (dict(form), raw_query))
 
+    async def read_artifact(self, fields: Mapping[str, str], federation: Federation) -> LoginRequest:
+        return self._read("artifact", dict(fields))
+
     def begin_unsolicited(
         self, service: str, hints: Hints, relay_state: str | None, federation: Federation
     ) -> LoginRequest:
@@ -131,6 +134,15 @@ async def test_a_posted_request_is_read_with_the_query_of_its_address(site: Site
 
     assert site.edge.asked == [("post", ({"SAMLRequest": "x", "RelayState": "r"}, "organisation=pori"))]
     assert answer.status == 303
+
+
+async def test_saml_bindings_3_6_3_an_artifact_comes_by_get_or_by_post(site: Site) -> None:
+    await site.get("/saml/idp/sso?SAMLart=a%2B&RelayState=r")
+    await site.post("/saml/idp/sso", {"SAMLart": "b"})
+    twice = await site.get("/saml/idp/sso?SAMLart=a&SAMLart=b")
+
+    assert site.edge.asked == [("artifact", {"SAMLart": "a+", "RelayState": "r"}), ("artifact", {"SAMLart": "b"})]
+    assert (twice.status, await reason(twice)) == (400, "malformed_message")
 
 
 async def test_oidc_core_3_1_2_1_the_request_comes_by_get_or_by_post(site: Site) -> None:
