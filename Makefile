@@ -35,8 +35,9 @@ type: $(READY) ## Types, strictly
 bench: debian-test $(READY) ## Logins a second, latency, CPU and memory; options in BENCH="--logins 500 --workers 1,2"
 	$(BIN)/python -m tests.bench $(BENCH)
 
-interop: debian-test $(READY) ## The four protocol pairs against independent implementations, refusals included
+interop: debian-test $(READY) ## The four protocol pairs, and Apache's mod_auth_mellon and SimpleSAMLphp as real peers
 	$(BIN)/broker demo --check --port $${PORT:-18080} --dir var/interop
+	$(BIN)/pytest tests/interop
 
 fuzz: debian-test $(READY) ## The property tests, with new random examples each time; ROUNDS=20
 	@for round in $$(seq $(or $(ROUNDS),20)); do \

@@ -69,9 +69,17 @@ def broker(folder: Path, documents: Path, state_url: str, workers: int, port: in
     """Keys, documents, then ``broker serve`` until the end of the block. Raises: CannotMeasureError."""
     folder.mkdir(parents=True)
     base_url = f"http://{HOST}:{port}"
-    environment = _environment(folder, base_url, state_url)
+    environment = environment_of(folder, base_url, state_url)
     for arguments in (["keys", "create"], ["apply", str(documents), "--reason", "bench"]):
-        _run_once(arguments, environment, folder)
+        run_once(arguments, environment, folder)
+    with serving(folder, environment, workers) as running:
+        yield running
+
+
+@contextmanager
+def serving(folder: Path, environment: Mapping[str, str], workers: int) -> Iterator[Broker]:
+    """``broker serve`` until the end of the block; everything is prepared. Raises: CannotMeasureError."""
+    base_url = environment["BROKER_BASE_URL"]
     command = [sys.executable, "-m", "broker.cli", "serve", "--workers", str(workers)]
     with (folder / "broker.log").open("wb") as log:
         process = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=log)
@@ -90,8 +98,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _environment(folder: Path, base_url: str, state_url: str) -> dict[str, str]:
-    """The least a broker needs; nothing of the caller's own broker gets in."""
+def environment_of(folder: Path, base_url: str, state_url: str) -> dict[str, str]:
+    """The least a broker needs; nothing of the caller's own broker gets in. ``folder``: of ``broker``."""
     others = {name: value for name, value in os.environ.items() if not name.startswith("BROKER_")}
     return others | {
         "BROKER_BASE_URL": base_url,
@@ -106,7 +114,8 @@ def _environment(folder: Path, base_url: str, state_url: str) -> dict[str, str]:
     }
 
 
-def _run_once(arguments: list[str], environment: Mapping[str, str], folder: Path) -> None:
+def run_once(arguments: list[str], environment: Mapping[str, str], folder: Path) -> None:
+    """A command of the broker, to its end. Raises: CannotMeasureError."""
     command = [sys.executable, "-m", "broker.cli", *arguments]
     done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
     if done.returncode:
