@@ -9,6 +9,8 @@ export PYTHON
 PYTEST_WORKERS ?= 2
 BIN := .venv/bin
 READY := .venv/.ready
+# It wants versions of its own of what we use too.
+SPID := .venv-spid-sp-test/.ready
 AXE := $(if $(wildcard tests/browser/package-lock.json),tests/browser/node_modules/.ready)
 
 .PHONY: help setup demo test lint type bench interop fuzz docs lock clean debian-demo debian-test
@@ -16,7 +18,7 @@ AXE := $(if $(wildcard tests/browser/package-lock.json),tests/browser/node_modul
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-setup: debian-test $(READY) $(AXE) ## Install everything: Debian packages, .venv, what the browser tests need
+setup: debian-test $(READY) $(AXE) $(SPID) ## Install everything: Debian packages, .venv, what the browser tests need
 
 demo: debian-demo $(READY) ## Two cities, two services and the broker between them, on this machine
 	$(BIN)/broker demo
@@ -35,7 +37,7 @@ type: $(READY) ## Types, strictly
 bench: debian-test $(READY) ## Logins a second, latency, CPU and memory; options in BENCH="--logins 500 --workers 1,2"
 	$(BIN)/python -m tests.bench $(BENCH)
 
-interop: debian-test $(READY) ## The four protocol pairs, and Apache's mod_auth_mellon and SimpleSAMLphp as real peers
+interop: debian-test $(READY) $(SPID) ## The four protocol pairs, and Apache's mod_auth_mellon and SimpleSAMLphp as real peers
 	$(BIN)/broker demo --check --port $${PORT:-18080} --dir var/interop
 	$(BIN)/pytest tests/interop
 
@@ -50,9 +52,12 @@ docs: $(READY) ## Write the generated pages of docs/reference anew, and check ev
 lock: $(READY) ## Resolve the dependencies of pyproject.toml into requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --extra demo --extra dev --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements.lock
+	$(BIN)/uv pip compile tests/interop/spid/requirements.in --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet \
+		--output-file tests/interop/spid/requirements.lock
 
 clean: ## Remove what was made here: .venv, caches, the demo's data
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache var tests/browser/node_modules
+	rm -rf .venv .venv-spid-sp-test .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache var tests/browser/node_modules
 
 debian-demo:
 	@scripts/install-debian-packages demo
@@ -66,6 +71,11 @@ $(READY): requirements.lock pyproject.toml | debian-demo
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(SPID): tests/interop/spid/requirements.lock | debian-test
+	$(PYTHON) -m venv .venv-spid-sp-test
+	.venv-spid-sp-test/bin/pip install --quiet --require-hashes -r $<
 	@touch $@
 
 tests/browser/node_modules/.ready: tests/browser/package-lock.json | debian-test
