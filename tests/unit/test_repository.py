@@ -143,3 +143,13 @@ def test_imports_run_downwards_only() -> None:
     done = subprocess.run([program, "--no-logo"], cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stdout
+
+
+def test_every_test_that_the_threat_model_names_is_there() -> None:
+    page = (ROOT / "docs" / "explanation" / "threat-model.md").read_text("utf-8")
+    files = set(re.findall(r"`(tests/[a-z_0-9/]+\.py)`", page))
+    names = set(re.findall(r"`(test_\w+)`", page))
+    assert len(names) > 30
+    assert [each for each in sorted(files) if not (ROOT / each).is_file()] == []
+    written = "".join(each.read_text("utf-8") for each in sorted((ROOT / "tests").glob("**/test_*.py")))
+    assert [each for each in sorted(names) if not re.search(rf"def {each}\(", written)] == []
