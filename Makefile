@@ -11,6 +11,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 # It wants versions of its own of what we use too.
 SPID := .venv-spid-sp-test/.ready
+# Not for every kind of machine, and needed for this alone.
+ATHERIS := .venv/.atheris
 AXE := $(if $(wildcard tests/browser/package-lock.json),tests/browser/node_modules/.ready)
 
 .PHONY: help setup demo test lint type bench interop fuzz docs lock clean debian-demo debian-test
@@ -41,8 +43,9 @@ interop: debian-test $(READY) $(SPID) ## The four protocol pairs, and Apache's m
 	$(BIN)/broker demo --check --port $${PORT:-18080} --dir var/interop
 	$(BIN)/pytest tests/interop
 
-fuzz: debian-test $(READY) ## The property tests, with new random examples each time; ROUNDS=20
-	@for round in $$(seq $(or $(ROUNDS),20)); do \
+fuzz: debian-test $(READY) $(ATHERIS) ## Coverage-guided fuzzing of every parser, then new random examples; SECONDS=600 ROUNDS=3
+	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),600)
+	@for round in $$(seq $(or $(ROUNDS),3)); do \
 		$(BIN)/pytest -q -n $(PYTEST_WORKERS) -m "hypothesis and not browser" || exit 1; \
 	done
 
@@ -55,6 +58,9 @@ lock: $(READY) ## Resolve the dependencies of pyproject.toml into requirements.l
 	$(BIN)/uv pip compile tests/interop/spid/requirements.in --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet \
 		--output-file tests/interop/spid/requirements.lock
+	$(BIN)/uv pip compile tests/fuzz/requirements.in --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet \
+		--output-file tests/fuzz/requirements.lock
 
 clean: ## Remove what was made here: .venv, caches, the demo's data
 	rm -rf .venv .venv-spid-sp-test .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache var tests/browser/node_modules
@@ -71,6 +77,10 @@ $(READY): requirements.lock pyproject.toml | debian-demo
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(ATHERIS): tests/fuzz/requirements.lock | $(READY)
+	$(BIN)/pip install --quiet --require-hashes -r $<
 	@touch $@
 
 $(SPID): tests/interop/spid/requirements.lock | debian-test

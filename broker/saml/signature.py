@@ -20,7 +20,7 @@ from typing import ClassVar
 
 import xmlsec
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
@@ -136,6 +136,8 @@ def public_key(certificate: bytes) -> rsa.RSAPublicKey | ec.EllipticCurvePublicK
         public = x509.load_der_x509_certificate(certificate).public_key()
     except ValueError as error:
         raise UnusableKey("not an X.509 certificate") from error
+    except UnsupportedAlgorithm as error:
+        raise UnusableKey("its key is of a kind that nobody here knows") from error
     if isinstance(public, rsa.RSAPublicKey):
         if public.key_size < LEAST_RSA_BITS:
             raise UnusableKey(f"its RSA key has {public.key_size} bits; at least {LEAST_RSA_BITS} are needed")
