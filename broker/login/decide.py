@@ -119,6 +119,7 @@ def _answer(
         authenticating_authorities=(idp.entity_id, *assertion.authenticating_authorities),
         trace=tuple(trace),
         session_ends=assertion.session_ends,
+        proxy_count=None if assertion.proxy_count is None else assertion.proxy_count - 1,
     )
 
 

@@ -18,7 +18,7 @@ class VerifiedAssertion:
     (``realm_access.roles``). ``subject``: the persistent NameID, ``sub``, or ``tid/oid``; None when the answer holds
     only a transient one. ``authn_context`` and ``authn_methods``: AuthnContextClassRef or acr, and amr, as sent.
     ``authenticating_authorities``: those that the city itself relied on. ``session_ends``: when the city's session does, if
-    it says so. ``session``: what a later logout at the city needs (NameID, SessionIndex, sid, id_token), opaque to the heart.
+    it says so. ``proxy_count``: how many may pass the login on, us among them; None: as many as like. ``session``: what a later logout at the city needs (NameID, SessionIndex, sid, id_token), opaque to the heart.
     """
 
     idp: IdentityProviderId
@@ -29,6 +29,7 @@ class VerifiedAssertion:
     authn_methods: tuple[str, ...] = ()
     authenticating_authorities: tuple[str, ...] = ()
     session_ends: datetime | None = None
+    proxy_count: int | None = None
     session: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -57,7 +57,8 @@ class Answer:
     """The service gets this person. ``authn_context`` is what the service is told (AuthnContextClassRef or acr).
 
     ``authenticating_authorities``: the city's identity provider, then those that it relied on (saml-core 2.7.2.2).
-    ``session_ends``: when the city's session does, if it says so.
+    ``session_ends``: when the city's session does, if it says so. ``proxy_count``: how many may pass the login on behind us;
+    None: as many as like.
     """
 
     service: ServiceId
@@ -70,6 +71,7 @@ class Answer:
     authenticating_authorities: tuple[str, ...]
     trace: Trace
     session_ends: datetime | None = None
+    proxy_count: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,8 +108,8 @@ def assertion(answer: Answer, name_id: Node, sp: SpDescriptor, addressed: Addres
         {"ID": new_id(), "Version": "2.0", "IssueInstant": write_instant(addressed.now)},
         element("saml:Issuer", None, addressed.issuer),
         _subject(name_id, addressed),
-        _conditions(sp, addressed),
-        _authn_statement(answer, addressed.now),
+        _conditions(answer.proxy_count, sp, addressed),
+        _authn_statement(answer, addressed),
         _attribute_statement(answer.release, saml_names),
     )
 
@@ -126,28 +126,32 @@ def _subject(name_id: Node, addressed: Addressed) -> Node:
     return element("saml:Subject", None, name_id, confirmation)
 
 
-def _conditions(sp: SpDescriptor, addressed: Addressed) -> Node:
+def _conditions(proxy_count: int | None, sp: SpDescriptor, addressed: Addressed) -> Node:
     times = {
         # A service whose clock is a little behind must not find the assertion too new.
         "NotBefore": write_instant(addressed.now - addressed.skew),
         "NotOnOrAfter": write_instant(addressed.now + LIFETIME),
     }
     audience = element("saml:Audience", None, sp.entity_id)
-    return element("saml:Conditions", times, element("saml:AudienceRestriction", None, audience))
+    # saml-core 2.5.1.6: the city's restriction goes on, one less.
+    restriction = None if proxy_count is None else element("saml:ProxyRestriction", {"Count": str(proxy_count)})
+    return element("saml:Conditions", times, element("saml:AudienceRestriction", None, audience), restriction)
 
 
-def _authn_statement(answer: Answer, now: datetime) -> Node:
+def _authn_statement(answer: Answer, addressed: Addressed) -> Node:
     context = element(
         "saml:AuthnContext",
         None,
         element("saml:AuthnContextClassRef", None, answer.authn_context),
         *(element("saml:AuthenticatingAuthority", None, each) for each in answer.authenticating_authorities),
     )
-    longest = now + LONGEST_SESSION
+    longest = addressed.now + LONGEST_SESSION
+    # A city whose clock is behind by less than the skew may have named a moment that has passed: then it is the skew's end.
+    ends = max(min(answer.session_ends or longest, longest), addressed.now + addressed.skew)
     attributes = {
         "AuthnInstant": write_instant(answer.authn_instant),
         "SessionIndex": new_id(),
-        "SessionNotOnOrAfter": write_instant(min(answer.session_ends or longest, longest)),
+        "SessionNotOnOrAfter": write_instant(ends),
     }
     return element("saml:AuthnStatement", attributes, context)
 

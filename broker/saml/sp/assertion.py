@@ -58,6 +58,7 @@ from broker.saml.xml import (
     check_message,
     child_text,
     instant,
+    number,
     parse_message,
     text_of,
 )
@@ -286,9 +287,23 @@ def check_conditions(assertion: Element, expected: Expected) -> None:
     check_interval(conditions, expected)
     if any(each.tag not in _UNDERSTOOD for each in conditions):
         raise _refused(UnknownCondition, "a condition that is not understood", expected)
-    if conditions.find(saml("ProxyRestriction")) is not None:
-        raise _refused(ProxyingForbidden, "ProxyRestriction", expected)
+    check_proxy_restriction(conditions, expected)
     check_audience(conditions, expected)
+
+
+def check_proxy_restriction(conditions: Element, expected: Expected) -> None:
+    """saml-core 2.5.1.6: we are one more, so a Count of 0 forbids. Audiences that may follow are never ours to know: none of
+    them is a service's. Raises: ProxyingForbidden."""
+    if _proxy_count(conditions) == 0:
+        raise _refused(ProxyingForbidden, "ProxyRestriction with a Count of 0", expected)
+    if conditions.find(f"{saml('ProxyRestriction')}/{saml('Audience')}") is not None:
+        raise _refused(ProxyingForbidden, "ProxyRestriction with an Audience", expected)
+
+
+def _proxy_count(conditions: Element) -> int | None:
+    """How many may pass the login on; None: as many as like. The schema admits one restriction with a Count."""
+    counts = (each.get("Count") for each in conditions.iterfind(saml("ProxyRestriction")))
+    return min((number(each.strip()) for each in counts if each is not None), default=None)
 
 
 def check_interval(conditions: Element, expected: Expected) -> None:
@@ -411,8 +426,15 @@ def _said(assertion: Element, statement: Element, expected: Expected) -> Verifie
         authn_context=child_text(context, saml("AuthnContextClassRef")),
         authenticating_authorities=tuple(text_of(each) for each in context.iterfind(saml("AuthenticatingAuthority"))),
         session_ends=None if (ends := statement.get("SessionNotOnOrAfter")) is None else instant(ends),
+        proxy_count=_proxy_count(_conditions_of(assertion)),
         session=dict(_session(name_id, statement)),
     )
+
+
+def _conditions_of(assertion: Element) -> Element:
+    found = assertion.find(saml("Conditions"))
+    assert found is not None, "check_conditions asks for it"
+    return found
 
 
 def _authn_instant(statement: Element) -> datetime:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import resource
 from base64 import b64decode, b64encode
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from itertools import islice
@@ -101,6 +102,17 @@ async def test_control_the_honest_answer_of_the_same_making_is_taken(
 
     assert (answer.status, answer.reason) == (303, "")
     assert "code" in answer.parameters()
+
+
+async def test_core_2_5_1_6_the_service_is_told_how_many_more_may_pass_the_login_on(town: Town) -> None:
+    browser = town.browser()
+    received = await town.at_saml_city(browser, service="saml", id=NEIGHBOUR)
+    stage = stage_of(town, received)
+    restricted = replace(stage.draft, conditions='<saml:ProxyRestriction Count="3"/>')
+
+    _, fields = (await send(town, browser, received, stage.signed(restricted))).form()
+
+    assert b'<saml:ProxyRestriction Count="2">' in b64decode(fields["SAMLResponse"])
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -169,10 +169,43 @@ def test_core_2_5_1_5_OneTimeUse_is_what_always_holds(upstream: Any) -> None:
     assert upstream.answer(conditions="<saml:OneTimeUse/>").subject
 
 
-@pytest.mark.parametrize("count", ["", ' Count="0"', ' Count="3"'])
-def test_core_2_5_1_6_ProxyRestriction_cannot_be_kept(upstream: Any, count: str) -> None:
+@pytest.mark.parametrize(
+    "restriction",
+    [
+        pytest.param('<saml:ProxyRestriction Count="0"/>', id="Count_0"),
+        pytest.param('<saml:ProxyRestriction Count=" 0 "/>', id="Count_0_with_spaces"),
+        pytest.param(
+            '<saml:ProxyRestriction Count="5"/><saml:ProxyRestriction Count="0"/>', id="the_smaller_of_two_Counts"
+        ),
+        pytest.param(
+            '<saml:ProxyRestriction Count="5"><saml:Audience>https://wiki.example</saml:Audience></saml:ProxyRestriction>',
+            id="Audience",
+        ),
+    ],
+)
+def test_core_2_5_1_6_ProxyRestriction_that_forbids_us(upstream: Any, restriction: str) -> None:
     with pytest.raises(errors.ProxyingForbidden):
-        upstream.answer(conditions=f"<saml:ProxyRestriction{count}/>")
+        upstream.answer(conditions=restriction)
+
+
+@pytest.mark.parametrize(
+    ("restriction", "count"),
+    [
+        pytest.param("", None, id="none"),
+        pytest.param("<saml:ProxyRestriction/>", None, id="no_Count"),
+        pytest.param('<saml:ProxyRestriction Count="1"/>', 1, id="Count_1"),
+        pytest.param('<saml:ProxyRestriction Count="7"/>', 7, id="Count_7"),
+    ],
+)
+def test_core_2_5_1_6_ProxyRestriction_that_lets_us_pass_the_login_on(
+    upstream: Any, restriction: str, count: int | None
+) -> None:
+    assert upstream.answer(conditions=restriction).proxy_count == count
+
+
+def test_a_Count_of_too_many_digits(upstream: Any) -> None:
+    with pytest.raises(errors.UnreadableResponse):
+        upstream.answer(conditions=f'<saml:ProxyRestriction Count="{"9" * 30}"/>')
 
 
 def test_core_2_5_1_an_unknown_condition_is_refused(upstream: Any) -> None:

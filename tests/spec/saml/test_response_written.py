@@ -196,11 +196,20 @@ def test_it_is_valid_by_the_schema(downstream: Any) -> None:
         pytest.param(None, NOW + timedelta(hours=12), id="the_city_does_not_say"),
         pytest.param(NOW + timedelta(hours=1), NOW + timedelta(hours=1), id="the_city_s_ends_earlier"),
         pytest.param(NOW + timedelta(days=30), NOW + timedelta(hours=12), id="the_city_s_ends_later"),
+        pytest.param(NOW - timedelta(seconds=40), NOW + timedelta(seconds=60), id="the_city_s_clock_is_behind"),
     ],
 )
 def test_core_2_7_2_SessionNotOnOrAfter(downstream: Any, ends: datetime | None, written: datetime) -> None:
     statement = one(downstream.response(session_ends=ends), ".//saml:AuthnStatement")
     assert statement.get("SessionNotOnOrAfter") == written.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@pytest.mark.parametrize(("count", "written"), [(None, None), (0, "0"), (6, "6")])
+def test_core_2_5_1_6_the_city_s_ProxyRestriction_goes_on(
+    downstream: Any, count: int | None, written: str | None
+) -> None:
+    found = downstream.response(proxy_count=count).find(".//saml:Conditions/saml:ProxyRestriction", NS)
+    assert (None if found is None else found.get("Count")) == written
 
 
 def test_core_2_7_2_2_every_AuthenticatingAuthority(downstream: Any) -> None:
