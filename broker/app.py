@@ -33,7 +33,7 @@ from broker.login.ports import Clock
 from broker.oidc.op.edge import OpenIdProvider
 from broker.oidc.rp.edge import OidcRelyingParty
 from broker.saml.idp.edge import SamlIdentityProvider
-from broker.saml.metadata import read_entity_id
+from broker.saml.metadata import read_facts
 from broker.saml.sp.edge import SamlServiceProvider
 from broker.settings import Settings
 from broker.state.grants import GrantRecords
@@ -85,7 +85,7 @@ def build_federation(found: DocumentSet, revision: int, *, environment: Mapping[
     return documents.build(
         found,
         revision=revision,
-        read_entity_id=read_entity_id,
+        read_metadata=read_facts,
         secret=lambda reference: documents.resolve_secret(reference, environment, base),
         loaded_at=now(),
     )

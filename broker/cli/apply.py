@@ -13,10 +13,11 @@ from broker.app import build_federation, now
 from broker.audit.events import AuditEvent
 from broker.audit.log import DatabaseAuditLog
 from broker.audit.writer import writer_for
-from broker.cli.console import Json, fail, out, print_json
+from broker.cli.console import Json, err, fail, out, print_json
 from broker.cli.opening import database, run
 from broker.database.engine import Database
 from broker.federation.documents import DocumentErrors, DocumentSet, read_folder
+from broker.federation.metadata_validity import ending
 from broker.federation.registry import Plan, Registry, RevisionConflict
 
 
@@ -77,9 +78,11 @@ def _checked(folder: Path) -> DocumentSet:
     """The folder's documents, after every check that the broker itself will make of them."""
     try:
         documents = read_folder(folder)
-        build_federation(documents, 0, environment=os.environ, base=Path.cwd())
+        federation = build_federation(documents, 0, environment=os.environ, base=Path.cwd())
     except DocumentErrors as errors:
         fail("\n".join([*map(str, errors.problems), "Nothing was applied."]))
+    for each in ending(federation, now()):
+        err.print(f"notice: {each}", style="yellow", markup=False)
     return documents
 
 

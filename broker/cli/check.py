@@ -16,6 +16,7 @@ from broker.cli.console import Json, out, print_json
 from broker.database.engine import open_database
 from broker.errors import BrokerFault
 from broker.federation.documents import DocumentErrors
+from broker.federation.metadata_validity import ending
 from broker.federation.model import Federation, OrganisationId
 from broker.federation.registry import Registry
 from broker.keys import keyring
@@ -110,6 +111,7 @@ async def _data_findings(settings: Settings) -> list[Finding]:
         f"{len(federation.agreements)} agreements"
     )
     found = [_ok("BROKER_DATABASE_URL", "can be read"), _ok("federation", counts)]
+    found += [_notice("metadata", str(each)) for each in ending(federation, now())]
     return found + _operator_findings(settings, federation)
 
 

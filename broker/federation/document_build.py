@@ -21,8 +21,9 @@ from broker.federation.document_types import (
     Document,
     DocumentErrors,
     DocumentSet,
+    MetadataFacts,
     Problem,
-    ReadEntityId,
+    ReadMetadata,
     SecretError,
     UnreadableMetadata,
     leads_out,
@@ -57,7 +58,7 @@ def build(
     documents: DocumentSet,
     *,
     revision: int,
-    read_entity_id: ReadEntityId,
+    read_metadata: ReadMetadata,
     secret: Callable[[str], str],
     loaded_at: datetime | None = None,
 ) -> Federation:
@@ -65,7 +66,7 @@ def build(
 
     Raises: DocumentErrors, with every problem.
     """
-    builder = _Builder(documents, read_entity_id, secret)
+    builder = _Builder(documents, read_metadata, secret)
     federation = Federation(
         revision=revision,
         organisations={OrganisationId(each.id): each for each in builder.organisations()},
@@ -85,10 +86,10 @@ Model = TypeVar("Model", bound=models.DocumentModel)
 class _Builder:
     """Turns documents into the model kind by kind, and notes what is wrong with them."""
 
-    def __init__(self, documents: DocumentSet, read_entity_id: ReadEntityId, secret: Callable[[str], str]) -> None:
+    def __init__(self, documents: DocumentSet, read_metadata: ReadMetadata, secret: Callable[[str], str]) -> None:
         self.found: list[tuple[Document, Location, str]] = []
         self._files = documents.files
-        self._read_entity_id = read_entity_id
+        self._read_metadata = read_metadata
         self._secret = secret
         # What is named though its own document is wrong is not a second problem.
         self._ids = {(document.kind, document.id) for document in documents.documents}
@@ -272,11 +273,9 @@ class _Builder:
             status=model.status,
             testers=frozenset(model.testers),
             url=model.url,
-            sign_requests=isinstance(model, models.SamlServiceModel) and model.sign_requests,
-            unsolicited=isinstance(model, models.SamlServiceModel) and model.unsolicited,
-            cbc=isinstance(model, models.SamlServiceModel) and model.cbc,
             metadata=metadata,
             client=client,
+            **_saml_switches(model),
         )
 
     def _client(self, document: Document, model: models.ClientModel) -> OidcClient | None:
@@ -357,11 +356,23 @@ class _Builder:
             self._note(document, ("metadata",), f"there is no file {path} in the documents' folder")
             return None
         try:
-            return MetadataFile(path=path, content=content, entity_id=self._read_entity_id(content, role))
+            facts = self._read_metadata(content, role)
         except UnreadableMetadata as error:
             where = f"{path}:{error.line}" if error.line else path
             self._note(document, ("metadata",), f"{where}: {error}")
             return None
+        self._check_switches(document, path, facts)
+        return MetadataFile(path=path, content=content, entity_id=facts.entity_id, valid_until=facts.valid_until)
+
+    def _check_switches(self, document: Document, path: str, facts: MetadataFacts) -> None:
+        """A switch that needs what the metadata does not have would stop every login, or do nothing."""
+        for switch, there, needed in (
+            ("artifact", facts.resolves_artifacts, "ArtifactResolutionService by SOAP"),
+            ("sign_requests", facts.signs, "certificate for signing: no request could be verified"),
+            ("cbc", facts.encrypts, "key for encryption: nothing would be encrypted"),
+        ):
+            if document.body.get(switch) is True and not there:
+                self._note(document, (switch,), f"{path} has no {needed}")
 
     def _resolved(self, document: Document, location: Location, reference: str | None, *, needed: bool) -> str | None:
         if reference is None:
@@ -459,12 +470,19 @@ def _identity_provider(
     )
 
 
-def _saml_switches(model: models.IdentityProviderModel) -> dict[str, Any]:
-    if not isinstance(model, models.SamlIdentityProviderModel):
-        return {}
-    quirks = dialects.load(model.dialect).quirks if model.quirks is None else frozenset(model.quirks)
-    switches = {"unsolicited": model.unsolicited, "artifact": model.artifact, "sha1_until": model.sha1_until}
-    return {"quirks": quirks, **switches}
+def _saml_switches(model: models.IdentityProviderModel | models.ServiceModel) -> dict[str, Any]:
+    """The keys that documents of protocol saml alone may have, by their names in the model."""
+    if isinstance(model, models.SamlIdentityProviderModel):
+        quirks = dialects.load(model.dialect).quirks if model.quirks is None else frozenset(model.quirks)
+        return {
+            "quirks": quirks,
+            "unsolicited": model.unsolicited,
+            "artifact": model.artifact,
+            "sha1_until": model.sha1_until,
+        }
+    if isinstance(model, models.SamlServiceModel):
+        return {"sign_requests": model.sign_requests, "unsolicited": model.unsolicited, "cbc": model.cbc}
+    return {}
 
 
 def _organisation_from(model: models.OrganisationFromModel) -> OrganisationFrom:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 
@@ -64,8 +65,20 @@ class UnreadableMetadata(Exception):
         self.line = line
 
 
-ReadEntityId = Callable[[bytes, Literal["idp", "sp"]], str]
-"""Reads the entityID of a metadata file and proves that the file has a usable descriptor of that role.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetadataFacts:
+    """What a SAML metadata file says, as far as documents depend on it. ``signs``: it has a key for signing; ``encrypts``: one
+    for encryption; ``resolves_artifacts``: an ArtifactResolutionService by SOAP."""
+
+    entity_id: str
+    valid_until: datetime | None = None
+    signs: bool = False
+    encrypts: bool = False
+    resolves_artifacts: bool = False
+
+
+ReadMetadata = Callable[[bytes, Literal["idp", "sp"]], MetadataFacts]
+"""Reads a metadata file and proves that it has a usable descriptor of that role.
 
 ``broker.saml.metadata`` has it; it is handed in, because the federation knows no SAML. Raises: UnreadableMetadata.
 """

@@ -85,11 +85,13 @@ class Organisation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetadataFile:
-    """A SAML metadata file of the registry: its path inside the documents folder, its octets, and the entityID in it."""
+    """A SAML metadata file of the registry: its path inside the documents folder, its octets, the entityID in it, and the moment
+    until which it may be used, if it says so."""
 
     path: str
     content: bytes
     entity_id: str
+    valid_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

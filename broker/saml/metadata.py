@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from broker.federation.documents import UnreadableMetadata
+from broker.federation.documents import MetadataFacts, UnreadableMetadata
 from broker.saml import names
 from broker.saml.encryption import EncryptionKey
 from broker.saml.names import ds, md, saml
@@ -111,9 +111,16 @@ class IdpDescriptor:
         return next((each for each in self.single_sign_on_services if each.binding == binding), None)
 
 
-def read_entity_id(content: bytes, role: Literal["idp", "sp"]) -> str:
-    """The entityID, once the file is proven to be usable in that role. Raises: UnreadableMetadata."""
-    return read_idp(content).entity_id if role == "idp" else read_sp(content).entity_id
+def read_facts(content: bytes, role: Literal["idp", "sp"]) -> MetadataFacts:
+    """Once the file is proven to be usable in that role. Raises: UnreadableMetadata."""
+    found: IdpDescriptor | SpDescriptor = read_idp(content) if role == "idp" else read_sp(content)
+    return MetadataFacts(
+        entity_id=found.entity_id,
+        valid_until=found.valid_until,
+        signs=bool(found.signing_keys),
+        encrypts=isinstance(found, SpDescriptor) and found.encryption_key is not None,
+        resolves_artifacts=any(each.binding == names.BINDING_SOAP for each in found.artifact_resolution_services),
+    )
 
 
 @lru_cache(maxsize=4096)

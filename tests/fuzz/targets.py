@@ -34,7 +34,7 @@ from broker.oidc import jose, json_object
 from broker.oidc.op import claims_request
 from broker.oidc.rp import callback, discovery, userinfo
 from broker.saml import soap
-from broker.saml.metadata import read_entity_id, read_idp, read_sp
+from broker.saml.metadata import read_facts, read_idp, read_sp
 from broker.saml.xml import XmlRefused
 from broker.state.transaction_json import from_octets
 from broker.web import cookies, i18n
@@ -139,7 +139,7 @@ def saml_metadata(octets: bytes) -> None:
             read(octets)
     for role in ("idp", "sp"):
         with suppress(UnreadableMetadata):
-            read_entity_id(octets, role)  # type: ignore[arg-type]  # a Literal
+            read_facts(octets, role)  # type: ignore[arg-type]  # a Literal
 
 
 # --- OpenID Connect -----------------------------------------------------------------------------------------------------

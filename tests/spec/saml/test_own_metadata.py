@@ -32,7 +32,7 @@ from broker.saml import names
 from broker.saml.about import About, Logo
 from broker.saml.descriptor import Document
 from broker.saml.idp.edge import SamlIdentityProvider
-from broker.saml.metadata import read_entity_id, read_idp, read_sp
+from broker.saml.metadata import read_facts, read_idp, read_sp
 from broker.saml.sp.edge import SamlServiceProvider
 from broker.saml.xml import schema
 from broker.state.grants import GrantRecords
@@ -223,7 +223,7 @@ def test_it_is_made_once_for_a_revision_and_a_day(keys: KeyRing, make: Any) -> N
 
 def test_metadata_2_4_3_the_identity_provider(keys: KeyRing) -> None:
     found = read_idp(idp(keys))
-    assert found.entity_id == read_entity_id(idp(keys), "idp") == f"{BASE}/saml/idp/metadata"
+    assert found.entity_id == read_facts(idp(keys), "idp").entity_id == f"{BASE}/saml/idp/metadata"
     assert {(each.binding.rpartition(":")[2], each.location) for each in found.single_sign_on_services} == {
         ("HTTP-Redirect", f"{BASE}/saml/idp/sso"),
         ("HTTP-POST", f"{BASE}/saml/idp/sso"),
@@ -234,7 +234,7 @@ def test_metadata_2_4_3_the_identity_provider(keys: KeyRing) -> None:
 
 def test_metadata_2_4_4_the_service_provider(keys: KeyRing) -> None:
     found = read_sp(sp(keys))
-    assert found.entity_id == read_entity_id(sp(keys), "sp") == f"{BASE}/saml/sp/metadata"
+    assert found.entity_id == read_facts(sp(keys), "sp").entity_id == f"{BASE}/saml/sp/metadata"
     post, artifact = found.assertion_consumer_services
     assert (post.location, post.is_default) == (f"{BASE}/saml/sp/acs", True)
     assert (artifact.location, artifact.index) == (f"{BASE}/saml/sp/acs", 1)

@@ -20,7 +20,7 @@ from broker.login.identity import VerifiedAssertion
 from broker.login.request import LoginRequest
 from broker.login.steps import Answer, ChooseOrganisation, Refuse
 from broker.login.transaction import LIFETIME, LoginTransaction, Stage, new_reference_code, new_transaction_id
-from broker.saml.metadata import read_entity_id
+from broker.saml.metadata import read_facts
 
 NOW = datetime(2026, 11, 24, 9, 14, tzinfo=UTC)
 KEYS = SubjectKeys(subject=secrets.token_bytes(32), pairwise=secrets.token_bytes(32))
@@ -36,7 +36,7 @@ def federation(demo: PreparedDemo) -> Federation:
     return build(
         read_folder(demo.documents),
         revision=1,
-        read_entity_id=read_entity_id,
+        read_metadata=read_facts,
         secret=lambda reference: resolve_secret(reference, demo.environment, Path(demo.folder)),
     )
 

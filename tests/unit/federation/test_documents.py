@@ -14,7 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.federation import documents, registry, yaml_text
-from broker.federation.documents import DocumentErrors, DocumentSet, Problem, SecretError, UnreadableMetadata
+from broker.federation.documents import (
+    DocumentErrors,
+    DocumentSet,
+    MetadataFacts,
+    Problem,
+    SecretError,
+    UnreadableMetadata,
+)
+from broker.federation.metadata_validity import ending
 from broker.federation.model import (
     AssuranceRule,
     AttributeRule,
@@ -123,11 +131,14 @@ FILES: Mapping[str, str] = {
 }
 
 
-def read_entity_id(content: bytes, role: Literal["idp", "sp"]) -> str:
-    match = re.fullmatch(rb"<md>(.*)</md>", content)
+def read_metadata(content: bytes, role: Literal["idp", "sp"]) -> MetadataFacts:
+    """``<md>ENTITYID what it has</md>``."""
+    match = re.fullmatch(rb"<md>(\S*)(.*)</md>", content)
     if match is None:
         raise UnreadableMetadata("no descriptor", line=3)
-    return match[1].decode()
+    has = {name: name.encode() in match[2] for name in ("signs", "encrypts", "resolves_artifacts")}
+    until = datetime(2026, 2, 1, tzinfo=UTC) if b"until" in match[2] else None
+    return MetadataFacts(entity_id=match[1].decode(), valid_until=until, **has)
 
 
 def write(folder: Path, files: Mapping[str, str]) -> Path:
@@ -142,7 +153,7 @@ def build(found: DocumentSet) -> Federation:
     return documents.build(
         found,
         revision=7,
-        read_entity_id=read_entity_id,
+        read_metadata=read_metadata,
         secret=lambda reference: documents.resolve_secret(reference, ENVIRONMENT, Path("/nowhere")),
         loaded_at=datetime(2026, 1, 1, tzinfo=UTC),
     )
@@ -219,6 +230,46 @@ def test_services(found: DocumentSet) -> None:
     assert (wiki.status, wiki.testers) == (Status.TEST, frozenset({"aino@pori.fi"}))
     assert wiki.require.attributes == {"affiliation": frozenset({"employee"})}
     assert [each.required for each in wiki.attributes] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("document", "metadata", "switch", "fact", "missing"),
+    [
+        ("idps/pori.yaml", "idps/pori-adfs.xml", "artifact", "resolves_artifacts", "ArtifactResolutionService"),
+        ("services/wiki.yaml", "saml/wiki.xml", "sign_requests", "signs", "certificate for signing"),
+        ("services/wiki.yaml", "saml/wiki.xml", "cbc", "encrypts", "key for encryption"),
+    ],
+)
+def test_P9_a_switch_that_the_metadata_cannot_fulfil(
+    tmp_path: Path, document: str, metadata: str, switch: str, fact: str, missing: str
+) -> None:
+    files = {**FILES, document: f"{FILES[document]}{switch}: true\n"}
+    (problem,) = problems_of(tmp_path / "without", files)
+    assert (problem.path, problem.field) == (document, switch)
+    assert metadata in problem.message
+    assert missing in problem.message
+
+    fulfilled = {**files, metadata: FILES[metadata].replace("</md>", f" {fact}</md>")}
+    build(documents.read_folder(write(tmp_path / "with", fulfilled)))
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        (datetime(2026, 1, 1, tzinfo=UTC), None),
+        (datetime(2026, 1, 20, tzinfo=UTC), "the metadata of wiki ends 2026-02-01; logins will be refused then"),
+        (datetime(2026, 2, 1, tzinfo=UTC), "the metadata of wiki ended 2026-02-01; logins are refused"),
+    ],
+)
+def test_metadata_2_3_2_validUntil_is_told_before_it_has_passed(
+    tmp_path: Path, now: datetime, said: str | None
+) -> None:
+    files = {**FILES, "saml/wiki.xml": "<md>https://wiki.example until</md>"}
+    federation = build(documents.read_folder(write(tmp_path, files)))
+
+    found = [str(each) for each in ending(federation, now)]
+
+    assert found == ([] if said is None else [f"saml/wiki.xml: {said}: get it anew"])
 
 
 def test_a_public_client_always_needs_pkce(tmp_path: Path) -> None:
