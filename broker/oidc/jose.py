@@ -141,12 +141,15 @@ class Signer:
         """Those for which there is a key; RS256 first, which every client must understand (OIDC Core 15.1)."""
         return tuple(self._active)
 
-    def sign(self, claims: Mapping[str, object], algorithm: str) -> str:
-        """Raises: KeyRingError, if there is no key for ``algorithm``."""
+    def sign(self, claims: Mapping[str, object], algorithm: str, *, type: str = "JWT") -> str:
+        """``type``: the header's ``typ``, which keeps one kind of token from being taken for another (RFC 8725 3.11).
+
+        Raises: KeyRingError, if there is no key for ``algorithm``.
+        """
         key = self._active.get(algorithm)
         if key is None:
             raise KeyRingError(f"no active key for {algorithm}")
-        return _JWS.encode(json_object.write(claims), key.private, algorithm, headers={"kid": key.kid})
+        return _JWS.encode(json_object.write(claims), key.private, algorithm, headers={"typ": type, "kid": key.kid})
 
     def jwks(self) -> dict[str, object]:
         """Every published key, the public halves only."""

@@ -67,6 +67,8 @@ class Endpoints:
             web.get("/oidc/authorize", self.authorize),
             web.post("/oidc/authorize", self.authorize),
             web.post("/oidc/token", self.token),
+            web.post("/oidc/revoke", self.revoke),
+            web.post("/oidc/introspect", self.introspect),
             web.get("/oidc/userinfo", self.userinfo),
             web.post("/oidc/userinfo", self.userinfo),
             web.get("/oidc/jwks", self.jwks),
@@ -110,6 +112,13 @@ class Endpoints:
 
     async def token(self, request: web.Request) -> web.StreamResponse:
         return _answer(await self._edges.openid_provider.token(await _client_request(request), self._federation()))
+
+    async def revoke(self, request: web.Request) -> web.StreamResponse:
+        return _answer(await self._edges.openid_provider.revoke(await _client_request(request), self._federation()))
+
+    async def introspect(self, request: web.Request) -> web.StreamResponse:
+        provider = self._edges.openid_provider
+        return _answer(await provider.introspect(await _client_request(request), self._federation()))
 
     async def userinfo(self, request: web.Request) -> web.StreamResponse:
         return _answer(await self._edges.openid_provider.userinfo(await _client_request(request), self._federation()))
@@ -237,7 +246,8 @@ def _id(request: web.Request) -> TransactionId:
 
 async def _client_request(request: web.Request) -> ClientRequest:
     fields = await form_pairs(request) if request.method == "POST" and request.can_read_body else ()
-    return ClientRequest(authorization=request.headers.get("Authorization"), fields=fields)
+    headers = request.headers
+    return ClientRequest(authorization=headers.get("Authorization"), accept=headers.get("Accept"), fields=fields)
 
 
 def _metadata(request: web.Request, document: Document) -> web.Response:

@@ -28,12 +28,13 @@ from broker.oidc.errors import (
     UnsupportedResponseType,
 )
 from broker.oidc.op import claims_request
+from broker.oidc.op.issuing import OFFLINE_ACCESS
 from broker.oidc.op.parameters import Parameters, required
 from broker.oidc.op.reply import FORM_POST, QUERY, Reply
 
 RESPONSE_MODES = (QUERY, FORM_POST)
 PROMPTS = ("none", "login", "consent", "select_account")
-SCOPES = ("openid", *sorted(OIDC_SCOPES))
+SCOPES = ("openid", OFFLINE_ACCESS, *sorted(OIDC_SCOPES))
 
 SubjectOfHint = Callable[[str, str], str]
 """(id_token_hint, client_id) → the ``sub`` of an ID token that we signed for that client. Raises: InvalidRequest."""
@@ -139,7 +140,11 @@ def _scopes(asked: Parameters, client: OidcClient) -> tuple[str, ...]:
         raise InvalidScope("malformed")
     if "openid" not in scopes or "openid" not in allowed:
         raise InvalidScope("openid is missing")
-    return tuple(scope for scope in scopes if scope in SCOPES and scope in allowed)
+    granted = tuple(scope for scope in scopes if scope in SCOPES and scope in allowed)
+    # OIDC Core 11: it means nothing to who may not have a refresh token. Who may gets one with or without it.
+    return (
+        granted if "refresh_token" in client.grant_types else tuple(each for each in granted if each != OFFLINE_ACCESS)
+    )
 
 
 def _code_challenge(asked: Parameters, client: OidcClient) -> str | None:

@@ -19,9 +19,12 @@ from broker.oidc import jose
 from broker.oidc.errors import EssentialContextNotMet, InvalidRequest, OtherPerson
 from broker.oidc.jose import JoseError, Signer
 from broker.oidc.op import authorization, discovery, reply
-from broker.oidc.op.grants import CODE, CODE_LIFETIME, CodeGrant
+from broker.oidc.op.grants import CODE, CODE_LIFETIME, LONGEST_REFRESH, CodeGrant, LoginGrant
 from broker.oidc.op.http import ClientRequest, HttpAnswer, json_answer
+from broker.oidc.op.introspection import IntrospectionEndpoint
+from broker.oidc.op.issuing import Tokens
 from broker.oidc.op.reply import FORM_POST, Reply
+from broker.oidc.op.revocation import RevocationEndpoint
 from broker.oidc.op.token import TokenEndpoint
 from broker.oidc.op.userinfo import UserInfoEndpoint
 
@@ -39,8 +42,12 @@ class OpenIdProvider:
         self._claims_of = claims_of
         signer = Signer(keys)
         self._own_keys = signer.key_set()
-        self._token = TokenEndpoint(issuer=base_url, signer=signer, grants=grants, clock=clock)
-        self._userinfo = UserInfoEndpoint(issuer=base_url, grants=grants)
+        self._clock = clock
+        tokens = Tokens(issuer=base_url, signer=signer, grants=grants, clock=clock)
+        self._token = TokenEndpoint(issuer=base_url, grants=grants, tokens=tokens)
+        self._userinfo = UserInfoEndpoint(issuer=base_url, tokens=tokens)
+        self._revocation = RevocationEndpoint(issuer=base_url, tokens=tokens)
+        self._introspection = IntrospectionEndpoint(issuer=base_url, tokens=tokens, signer=signer, clock=clock)
         self._discovery = json_answer(discovery.provider_metadata(base_url, signer), headers=_CACHED)
         self._jwks = json_answer(signer.jwks(), headers=_CACHED)
 
@@ -59,6 +66,14 @@ class OpenIdProvider:
         """Raises: StateUnavailable."""
         return await self._userinfo.answer(request, federation)
 
+    async def revoke(self, request: ClientRequest, federation: Federation) -> HttpAnswer:
+        """Raises: StateUnavailable."""
+        return await self._revocation.answer(request, federation)
+
+    async def introspect(self, request: ClientRequest, federation: Federation) -> HttpAnswer:
+        """Raises: StateUnavailable."""
+        return await self._introspection.answer(request, federation)
+
     def discovery(self) -> HttpAnswer:
         return self._discovery
 
@@ -75,14 +90,16 @@ class OpenIdProvider:
         subject = answer.release.pairwise_id if client.subject_type == "pairwise" else answer.release.subject_id
         check_expectations(asked, subject, answer)
         code = secrets.token_urlsafe(32)
-        grant = CodeGrant(
+        longest = self._clock() + LONGEST_REFRESH
+        login = LoginGrant(
             service=service.id,
-            redirect_uri=asked.redirect_uri,
-            code_challenge=asked.code_challenge,
+            organisation=answer.organisation,
             scopes=asked.scopes,
+            until=min(answer.session_ends or longest, longest),
             id_token=self._id_token(asked, subject, answer),
             userinfo=self._claims(asked, asked.userinfo_claims, answer) | {"sub": subject},
         )
+        grant = CodeGrant(redirect_uri=asked.redirect_uri, code_challenge=asked.code_challenge, login=login)
         await self._grants.put(CODE, code, grant.write(), CODE_LIFETIME)
         return self._deliver(asked, {"code": code})
 

@@ -1,6 +1,7 @@
-"""What the OpenID Provider keeps of an answered login until the service has fetched it: records of the GrantStore, as JSON.
+"""What the OpenID Provider keeps of an answered login until the service has fetched it, and for as long as its tokens live:
+records of the GrantStore, as JSON.
 
-Claims are settled when the login is answered, so that what follows needs neither the federation's rules nor the person.
+Claims are settled when the login is answered, so that what follows needs neither the rules of release nor the person.
 """
 
 from __future__ import annotations
@@ -8,82 +9,163 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
-from broker.federation.model import ServiceId
+from broker.federation.model import OrganisationId, ServiceId
 from broker.oidc import json_object
 
 CODE = "code"
-ACCESS_TOKEN = "access_token"
 SPENT_CODE = "spent_code"
+ACCESS_TOKEN = "access_token"
+REFRESH_TOKEN = "refresh_token"
+SPENT_REFRESH_TOKEN = "spent_refresh_token"
+FAMILY = "token_family"
 
 CODE_LIFETIME = timedelta(seconds=60)
 """RFC 6749 4.1.2 allows ten minutes, FAPI 2.0 5.3.2.1 sixty seconds."""
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=10)
 ID_TOKEN_LIFETIME = timedelta(minutes=5)
+LONGEST_REFRESH = timedelta(hours=12)
+"""How long after the login tokens may be refreshed without asking the city again, when its session does not end before: as
+long as a SAML service may keep a session. Whoever has left the city's service is out by the next day."""
 
 Claims = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CodeGrant:
-    """What a code stands for. ``id_token``: its claims, but for those of the moment of issue. ``userinfo``: all of its claims."""
+class LoginGrant:
+    """What one login gives a service. ``id_token``: its claims, but for those of the moment of issue. ``userinfo``: all of its
+    claims. ``until``: when the last of its tokens ends."""
 
     service: ServiceId
-    redirect_uri: str
-    code_challenge: str | None
+    organisation: OrganisationId
     scopes: tuple[str, ...]
+    until: datetime
     id_token: Claims = field(repr=False)
     userinfo: Claims = field(repr=False)
+
+    @property
+    def subject(self) -> str:
+        return str(self.userinfo["sub"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeGrant:
+    """What a code stands for."""
+
+    redirect_uri: str
+    code_challenge: str | None
+    login: LoginGrant
 
     def write(self) -> bytes:
         return json_object.write(
             {
-                "service": self.service,
                 "redirect_uri": self.redirect_uri,
                 "code_challenge": self.code_challenge,
-                "scopes": self.scopes,
-                "id_token": self.id_token,
-                "userinfo": self.userinfo,
+                "login": _login_members(self.login),
             }
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessGrant:
-    """What an access token stands for."""
+    """What an access token stands for. ``family``: of the refresh token beside it; the token ends with it."""
 
     service: ServiceId
+    scopes: tuple[str, ...]
+    issued_at: datetime
+    family: str | None
     userinfo: Claims = field(repr=False)
 
     def write(self) -> bytes:
-        return json_object.write({"service": self.service, "userinfo": self.userinfo})
+        return json_object.write(
+            {
+                "service": self.service,
+                "scopes": self.scopes,
+                "issued_at": _seconds(self.issued_at),
+                "family": self.family,
+                "userinfo": self.userinfo,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshGrant:
+    """What a refresh token stands for. ``family``: all tokens that came of one login."""
+
+    family: str
+    login: LoginGrant
+
+    def write(self) -> bytes:
+        return json_object.write({"family": self.family, "login": _login_members(self.login)})
 
 
 def read_code_grant(record: bytes) -> CodeGrant:
-    found: dict[str, object] = json_object.read(record)
-    id_token, userinfo, scopes = found["id_token"], found["userinfo"], found["scopes"]
+    found = json_object.read(record)
     challenge = found["code_challenge"]
-    assert isinstance(id_token, dict)
-    assert isinstance(userinfo, dict)
-    assert isinstance(scopes, list)
     return CodeGrant(
-        service=ServiceId(str(found["service"])),
-        redirect_uri=str(found["redirect_uri"]),
-        code_challenge=None if challenge is None else str(challenge),
-        scopes=tuple(scopes),
-        id_token=id_token,
-        userinfo=userinfo,
+        redirect_uri=_typed(found["redirect_uri"], str),
+        code_challenge=None if challenge is None else _typed(challenge, str),
+        login=_login(_typed(found["login"], dict)),
     )
 
 
 def read_access_grant(record: bytes) -> AccessGrant:
     found = json_object.read(record)
-    userinfo = found["userinfo"]
-    assert isinstance(userinfo, dict)
-    return AccessGrant(service=ServiceId(str(found["service"])), userinfo=userinfo)
+    family = found["family"]
+    return AccessGrant(
+        service=ServiceId(_typed(found["service"], str)),
+        scopes=tuple(_typed(found["scopes"], list)),
+        issued_at=_moment(found["issued_at"]),
+        family=None if family is None else _typed(family, str),
+        userinfo=_typed(found["userinfo"], dict),
+    )
+
+
+def read_refresh_grant(record: bytes) -> RefreshGrant:
+    found = json_object.read(record)
+    return RefreshGrant(family=_typed(found["family"], str), login=_login(_typed(found["login"], dict)))
 
 
 def handle(access_token: str) -> str:
     """The name under which an access token is kept. A spent code remembers this, and not the token, in order to revoke it."""
     return hashlib.sha256(access_token.encode("utf-8")).hexdigest()
+
+
+def _login_members(login: LoginGrant) -> Claims:
+    return {
+        "service": login.service,
+        "organisation": login.organisation,
+        "scopes": login.scopes,
+        "until": _seconds(login.until),
+        "id_token": login.id_token,
+        "userinfo": login.userinfo,
+    }
+
+
+def _login(found: Mapping[str, object]) -> LoginGrant:
+    return LoginGrant(
+        service=ServiceId(_typed(found["service"], str)),
+        organisation=OrganisationId(_typed(found["organisation"], str)),
+        scopes=tuple(_typed(found["scopes"], list)),
+        until=_moment(found["until"]),
+        id_token=_typed(found["id_token"], dict),
+        userinfo=_typed(found["userinfo"], dict),
+    )
+
+
+def _seconds(moment: datetime) -> int:
+    return int(moment.timestamp())
+
+
+def _moment(value: object) -> datetime:
+    return datetime.fromtimestamp(_typed(value, int), UTC)
+
+
+T = TypeVar("T")
+
+
+def _typed(value: object, kind: type[T]) -> T:
+    assert isinstance(value, kind), "we wrote it"
+    return value

@@ -14,9 +14,11 @@ NO_STORE: Mapping[str, str] = {"Cache-Control": "no-store", "Pragma": "no-cache"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientRequest:
-    """``authorization``: that header, if there is one. ``fields``: of the form in the body, in order, as they were sent."""
+    """``authorization``, ``accept``: those headers, if they are there. ``fields``: of the form in the body, in order, as they
+    were sent."""
 
     authorization: str | None = field(default=None, repr=False)
+    accept: str | None = None
     fields: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 

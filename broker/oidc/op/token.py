@@ -1,48 +1,37 @@
-"""The token endpoint: a code becomes tokens, once (RFC 6749 4.1.3, OIDC Core 3.1.3).
+"""The token endpoint: a code becomes tokens, once (RFC 6749 4.1.3, OIDC Core 3.1.3), and a refresh token the next ones (6).
 
-Loaded, decided, saved: ``check_exchange`` and ``id_token_claims`` decide and do no input or output.
+Loaded, decided, saved: ``check_exchange`` decides and does no input or output.
 """
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
-from datetime import datetime
 
 import structlog
 
 from broker.errors import ServiceFault
 from broker.federation.model import Federation, OidcClient, Service
-from broker.login.ports import Clock, GrantStore
-from broker.oidc import jose, pkce
+from broker.login.ports import GrantStore
+from broker.oidc import pkce
 from broker.oidc.errors import InvalidClient, InvalidGrant, UnauthorizedClient, UnsupportedGrantType
-from broker.oidc.jose import Signer
 from broker.oidc.op import client_authentication
-from broker.oidc.op.grants import (
-    ACCESS_TOKEN,
-    ACCESS_TOKEN_LIFETIME,
-    CODE,
-    ID_TOKEN_LIFETIME,
-    SPENT_CODE,
-    AccessGrant,
-    CodeGrant,
-    handle,
-    read_code_grant,
-)
+from broker.oidc.op.grants import CODE, LONGEST_REFRESH, SPENT_CODE, CodeGrant, read_code_grant
 from broker.oidc.op.http import ClientRequest, HttpAnswer, error_answer, json_answer
+from broker.oidc.op.issuing import Tokens
 from broker.oidc.op.parameters import Parameters, required
 
 log = structlog.get_logger(__name__)
 
 AUTHORIZATION_CODE = "authorization_code"
+REFRESH_TOKEN = "refresh_token"
+GRANT_TYPES = (AUTHORIZATION_CODE, REFRESH_TOKEN)
 
 
 class TokenEndpoint:
-    def __init__(self, *, issuer: str, signer: Signer, grants: GrantStore, clock: Clock) -> None:
+    def __init__(self, *, issuer: str, grants: GrantStore, tokens: Tokens) -> None:
         self._issuer = issuer
-        self._signer = signer
         self._grants = grants
-        self._clock = clock
+        self._tokens = tokens
 
     async def answer(self, request: ClientRequest, federation: Federation) -> HttpAnswer:
         """Raises: StateUnavailable."""
@@ -50,14 +39,21 @@ class TokenEndpoint:
             form = Parameters(request.fields)
             form.check()
             service, client = client_authentication.authenticate(request.authorization, form, federation)
+            if checked_grant_type(form, client) == REFRESH_TOKEN:
+                return json_answer(await self._refresh(form, service, client, federation))
             return json_answer(await self._exchange(form, service, client))
         except ServiceFault as fault:
             log.info("oidc.token.refused", reason=fault.code, detail=fault.detail, **fault.context)
             challenge = f'Basic realm="{self._issuer}"' if isinstance(fault, InvalidClient) else None
             return error_answer(fault, challenge)
 
-    async def _exchange(self, form: Parameters, service: Service, client: OidcClient) -> dict[str, object]:
-        check_grant_type(form, client)
+    async def _refresh(
+        self, form: Parameters, service: Service, client: OidcClient, federation: Federation
+    ) -> Mapping[str, object]:
+        token = required(form, "refresh_token")
+        return await self._tokens.refresh(token, form.words("scope"), service, client, federation)
+
+    async def _exchange(self, form: Parameters, service: Service, client: OidcClient) -> Mapping[str, object]:
         code = required(form, "code")
         redirect_uri = required(form, "redirect_uri")
         # Whoever brings the code, rightly or not, brings it for the last time.
@@ -67,39 +63,31 @@ class TokenEndpoint:
             raise InvalidGrant("unknown, used or expired", service=service.id)
         grant = read_code_grant(record)
         check_exchange(grant, service, redirect_uri, form.get("code_verifier"))
-        access_token = secrets.token_urlsafe(32)
-        access = AccessGrant(service=grant.service, userinfo=grant.userinfo)
-        await self._grants.put(SPENT_CODE, code, handle(access_token).encode("ascii"), ACCESS_TOKEN_LIFETIME)
-        await self._grants.put(ACCESS_TOKEN, handle(access_token), access.write(), ACCESS_TOKEN_LIFETIME)
-        claims = id_token_claims(grant, self._issuer, client, access_token, self._clock())
-        return {
-            "access_token": access_token,
-            "token_type": "Bearer",
-            "expires_in": int(ACCESS_TOKEN_LIFETIME.total_seconds()),
-            "scope": " ".join(grant.scopes),
-            "id_token": self._signer.sign(claims, client.id_token_signed_response_alg),
-        }
+        named = self._tokens.name(grant.login, client)
+        await self._grants.put(SPENT_CODE, code, named.ends.encode("ascii"), LONGEST_REFRESH)
+        return await self._tokens.issue(grant.login, client, named)
 
     async def _revoke_what_was_issued(self, code: str, service: Service) -> None:
         """RFC 6749 4.1.2: a code that comes twice may have been stolen, so the tokens of its first use end."""
         spent = await self._grants.get(SPENT_CODE, code)
         if spent is not None:
             log.warning("oidc.code.reused", service=service.id)
-            await self._grants.remove(ACCESS_TOKEN, spent.decode("ascii"))
+            await self._tokens.end(spent.decode("ascii"))
 
 
-def check_grant_type(form: Parameters, client: OidcClient) -> None:
+def checked_grant_type(form: Parameters, client: OidcClient) -> str:
     """Raises: InvalidRequest, UnsupportedGrantType, UnauthorizedClient."""
     grant_type = required(form, "grant_type")
-    if grant_type != AUTHORIZATION_CODE:
-        raise UnsupportedGrantType("not authorization_code")
+    if grant_type not in GRANT_TYPES:
+        raise UnsupportedGrantType(f"none of {', '.join(GRANT_TYPES)}")
     if grant_type not in client.grant_types:
-        raise UnauthorizedClient("authorization_code is not registered")
+        raise UnauthorizedClient("the grant type is not registered")
+    return grant_type
 
 
 def check_exchange(grant: CodeGrant, service: Service, redirect_uri: str, verifier: str | None) -> None:
     """RFC 6749 4.1.3, RFC 7636 4.6. Raises: InvalidGrant."""
-    if grant.service != service.id:
+    if grant.login.service != service.id:
         raise InvalidGrant("the code is another client's", service=service.id)
     if grant.redirect_uri != redirect_uri:
         raise InvalidGrant("another redirect_uri", service=service.id)
@@ -109,17 +97,3 @@ def check_exchange(grant: CodeGrant, service: Service, redirect_uri: str, verifi
             raise InvalidGrant("code_verifier without code_challenge", service=service.id)
     elif verifier is None or not pkce.proves(verifier, grant.code_challenge):
         raise InvalidGrant("code_verifier is missing or wrong", service=service.id)
-
-
-def id_token_claims(
-    grant: CodeGrant, issuer: str, client: OidcClient, access_token: str, now: datetime
-) -> Mapping[str, object]:
-    """OIDC Core 2 and 3.1.3.6."""
-    return {
-        **grant.id_token,
-        "iss": issuer,
-        "aud": client.client_id,
-        "iat": int(now.timestamp()),
-        "exp": int((now + ID_TOKEN_LIFETIME).timestamp()),
-        "at_hash": jose.half_hash(access_token, client.id_token_signed_response_alg),
-    }

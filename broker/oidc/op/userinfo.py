@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from broker.federation.model import Federation
-from broker.login.ports import GrantStore
 from broker.oidc.errors import InvalidRequest, InvalidToken, TokenMissing
-from broker.oidc.op.grants import ACCESS_TOKEN, AccessGrant, handle, read_access_grant
+from broker.oidc.op.grants import AccessGrant
 from broker.oidc.op.http import ClientRequest, HttpAnswer, error_answer, json_answer
+from broker.oidc.op.issuing import Tokens
 from broker.oidc.op.parameters import Parameters
 
 
 class UserInfoEndpoint:
-    def __init__(self, *, issuer: str, grants: GrantStore) -> None:
+    def __init__(self, *, issuer: str, tokens: Tokens) -> None:
         self._challenge = f'Bearer realm="{issuer}"'
-        self._grants = grants
+        self._tokens = tokens
 
     async def answer(self, request: ClientRequest, federation: Federation) -> HttpAnswer:
         """Raises: StateUnavailable."""
@@ -27,10 +27,9 @@ class UserInfoEndpoint:
         return json_answer(grant.userinfo)
 
     async def _grant(self, token: str, federation: Federation) -> AccessGrant:
-        record = await self._grants.get(ACCESS_TOKEN, handle(token))
-        if record is None:
+        grant = await self._tokens.access_grant(token)
+        if grant is None:
             raise InvalidToken("unknown, expired or revoked")
-        grant = read_access_grant(record)
         if grant.service not in federation.services:
             raise InvalidToken("the service was removed")
         return grant

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 FORM = "application/x-www-form-urlencoded"
 PAGES = ("/saml/sp/acs", "/saml/idp/sso", "/oidc/authorize")
-PROGRAMS = ("/oidc/token", "/oidc/userinfo")
+PROGRAMS = ("/oidc/token", "/oidc/userinfo", "/oidc/revoke", "/oidc/introspect")
 BY_GET = (
     "/",
     "/saml/idp/sso",
@@ -37,7 +37,16 @@ BY_GET = (
     "/readyz",
     "/metrics",
 )
-BY_POST = ("/saml/idp/sso", "/saml/sp/acs", "/oidc/authorize", "/oidc/token", "/oidc/userinfo", "/login/x")
+BY_POST = (
+    "/saml/idp/sso",
+    "/saml/sp/acs",
+    "/oidc/authorize",
+    "/oidc/token",
+    "/oidc/userinfo",
+    "/oidc/revoke",
+    "/oidc/introspect",
+    "/login/x",
+)
 
 
 async def post(town: Town, path: str, body: bytes, content_type: str = FORM) -> Answer:

@@ -18,12 +18,21 @@ def test_discovery_3_authlib_finds_the_metadata_valid(side: ServiceSide) -> None
 def test_discovery_3_the_issuer_is_the_base_url_and_the_endpoints_are_below_it(side: ServiceSide) -> None:
     found = json_of(side.provider.discovery())
     assert found["issuer"] == BASE_URL
-    endpoints = ("authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri")
+    endpoints = (
+        "authorization_endpoint",
+        "token_endpoint",
+        "userinfo_endpoint",
+        "jwks_uri",
+        "revocation_endpoint",
+        "introspection_endpoint",
+    )
     assert [found[name].removeprefix(BASE_URL) for name in endpoints] == [
         "/oidc/authorize",
         "/oidc/token",
         "/oidc/userinfo",
         "/oidc/jwks",
+        "/oidc/revoke",
+        "/oidc/introspect",
     ]
 
 
@@ -32,7 +41,8 @@ def test_discovery_3_the_issuer_is_the_base_url_and_the_endpoints_are_below_it(s
     [
         ("response_types_supported", ["code"]),
         ("response_modes_supported", ["query", "form_post"]),
-        ("grant_types_supported", ["authorization_code"]),
+        ("grant_types_supported", ["authorization_code", "refresh_token"]),
+        ("introspection_endpoint_auth_methods_supported", ["client_secret_basic", "client_secret_post"]),
         ("subject_types_supported", ["pairwise", "public"]),
         ("id_token_signing_alg_values_supported", ["RS256", "ES256"]),
         ("token_endpoint_auth_methods_supported", ["client_secret_basic", "client_secret_post", "none"]),

@@ -102,7 +102,7 @@ async def test_core_2_the_registered_algorithm_signs_and_the_kid_is_published(
     [
         ({"grant_type": None}, "invalid_request"),
         ({"grant_type": "password"}, "unsupported_grant_type"),
-        ({"grant_type": "refresh_token"}, "unsupported_grant_type"),
+        ({"grant_type": "refresh_token"}, "unauthorized_client"),
         ({"code": None}, "invalid_request"),
         ({"code": "unknown"}, "invalid_grant"),
         ({"redirect_uri": None}, "invalid_request"),

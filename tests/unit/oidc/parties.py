@@ -61,6 +61,15 @@ CITY_SECRET = "city's secret"
 ROOMS_CLIENT = OidcClient(client_id="rooms", client_secret=SECRET, redirect_uris=(REDIRECT_URI,))
 OTHER_CLIENT = OidcClient(client_id="other", client_secret="other secret", redirect_uris=("https://other.example/cb",))
 
+CITY_IDP = IdentityProvider(
+    id=CITY_ID,
+    protocol=Protocol.OIDC,
+    organisations=(ULVILA,),
+    dialect="entra-oidc",
+    subject=SubjectRule(keyspace="ulvila"),
+    oidc=OidcProvider(issuer=HOME_ISSUER, client_id=CITY_CLIENT_ID),
+)
+
 AINO = Release(
     subject_id="subject@ulvila.fi",
     pairwise_id="pairwise@ulvila.fi",
@@ -127,7 +136,7 @@ def federation_of(*clients: OidcClient) -> Federation:
     return Federation(
         revision=1,
         organisations={ULVILA: Organisation(id=ULVILA, name={"en": "Ulvila"}, scopes=("ulvila.fi",))},
-        identity_providers={},
+        identity_providers={CITY_ID: CITY_IDP},
         services={service.id: service for service in services},
         agreements={},
     )
@@ -249,6 +258,36 @@ class ServiceSide:
         answer = await self.exchange(await self.code(**changes))
         assert answer.status == 200, answer.body
         return json_of(answer)
+
+    async def refresh(self, token: str, authorization: str | None = "", /, **changes: str | None) -> HttpAnswer:
+        """A refresh token at the token endpoint; ``authorization``: "" is the right one."""
+        good = {"grant_type": "refresh_token", "refresh_token": token}
+        return await self.provider.token(self._asking(good, authorization, changes), self.federation)
+
+    async def refreshed(self, token: str) -> dict[str, Any]:
+        answer = await self.refresh(token)
+        assert answer.status == 200, answer.body
+        return json_of(answer)
+
+    async def revoke(self, token: str | None, authorization: str | None = "", /, **changes: str | None) -> HttpAnswer:
+        return await self.provider.revoke(self._asking({"token": token}, authorization, changes), self.federation)
+
+    async def introspect(
+        self, token: str | None, authorization: str | None = "", /, accept: str | None = None, **changes: str | None
+    ) -> HttpAnswer:
+        asked = replace(self._asking({"token": token}, authorization, changes), accept=accept)
+        return await self.provider.introspect(asked, self.federation)
+
+    async def is_active(self, access_token: str) -> bool:
+        return (await self.userinfo(f"Bearer {access_token}")).status == 200
+
+    def _asking(
+        self, good: Mapping[str, str | None], authorization: str | None, changes: Mapping[str, str | None]
+    ) -> ClientRequest:
+        fields = tuple((name, value) for name, value in {**good, **changes}.items() if value is not None)
+        return ClientRequest(
+            authorization=basic("rooms", SECRET) if authorization == "" else authorization, fields=fields
+        )
 
     async def userinfo(self, authorization: str | None, fields: tuple[tuple[str, str], ...] = ()) -> HttpAnswer:
         return await self.provider.userinfo(ClientRequest(authorization=authorization, fields=fields), self.federation)

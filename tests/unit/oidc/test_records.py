@@ -7,9 +7,9 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.federation.model import ServiceId
+from broker.federation.model import OrganisationId, ServiceId
 from broker.oidc.op import grants, reply
-from broker.oidc.op.grants import AccessGrant, CodeGrant
+from broker.oidc.op.grants import AccessGrant, CodeGrant, LoginGrant, RefreshGrant
 from broker.oidc.op.reply import Reply
 from broker.oidc.rp import authorization_request
 from broker.oidc.rp.authorization_request import Sent
@@ -35,17 +35,21 @@ def test_a_reply_is_remembered(found: Reply) -> None:
 def test_grants_are_remembered(
     userinfo: dict[str, object], id_token: dict[str, object], challenge: str | None, scopes: tuple[str, ...]
 ) -> None:
-    code = CodeGrant(
+    login = LoginGrant(
         service=ServiceId("s"),
-        redirect_uri="https://x",
-        code_challenge=challenge,
+        organisation=OrganisationId("o"),
         scopes=scopes,
+        until=NOW,
         id_token=id_token,
         userinfo=userinfo,
     )
-    access = AccessGrant(service=ServiceId("s"), userinfo=userinfo)
+    code = CodeGrant(redirect_uri="https://x", code_challenge=challenge, login=login)
     assert grants.read_code_grant(code.write()) == code
-    assert grants.read_access_grant(access.write()) == access
+    refresh = RefreshGrant(family="f", login=login)
+    assert grants.read_refresh_grant(refresh.write()) == refresh
+    for family in (None, "f"):
+        access = AccessGrant(service=ServiceId("s"), scopes=scopes, issued_at=NOW, family=family, userinfo=userinfo)
+        assert grants.read_access_grant(access.write()) == access
 
 
 def test_a_request_to_a_city_is_remembered() -> None:
@@ -56,5 +60,5 @@ def test_a_request_to_a_city_is_remembered() -> None:
 
 def test_P7_nothing_that_opens_something_is_in_a_representation() -> None:
     sent = Sent(issuer="https://x", nonce="s3cret", code_verifier="s3cret", sent_at=NOW)
-    access = AccessGrant(service=ServiceId("s"), userinfo={"email": "s3cret"})
+    access = AccessGrant(service=ServiceId("s"), scopes=(), issued_at=NOW, family=None, userinfo={"email": "s3cret"})
     assert "s3cret" not in f"{sent!r} {access!r}"

@@ -70,6 +70,14 @@ class Edge:
         self.asked.append(("token", (request.authorization, request.fields)))
         return HttpAnswer(status=401, headers=JSON | {"WWW-Authenticate": "Basic"}, body=b"{}")
 
+    async def revoke(self, request: ClientRequest, federation: Federation) -> HttpAnswer:
+        self.asked.append(("revoke", (request.authorization, request.fields)))
+        return HttpAnswer(status=200, headers={}, body=b"")
+
+    async def introspect(self, request: ClientRequest, federation: Federation) -> HttpAnswer:
+        self.asked.append(("introspect", (request.authorization, request.accept, request.fields)))
+        return HttpAnswer(status=200, headers=JSON, body=b"{}")
+
     async def userinfo(self, request: ClientRequest, federation: Federation) -> HttpAnswer:
         self.asked.append(("userinfo", (request.authorization, request.fields)))
         return HttpAnswer(status=200, headers=JSON, body=b"{}")
@@ -134,6 +142,20 @@ async def test_a_posted_request_is_read_with_the_query_of_its_address(site: Site
 
     assert site.edge.asked == [("post", ({"SAMLRequest": "x", "RelayState": "r"}, "organisation=pori"))]
     assert answer.status == 303
+
+
+async def test_rfc7009_2_1_and_rfc7662_2_1_a_token_is_asked_about_by_post_alone(site: Site) -> None:
+    given = {"Authorization": "Basic x"}
+    await site.client.post("/oidc/revoke", data={"token": "t"}, headers=given)
+    await site.client.post("/oidc/introspect", data={"token": "t"}, headers={**given, "Accept": "application/json"})
+
+    fields = (("token", "t"),)
+    assert site.edge.asked == [
+        ("revoke", ("Basic x", fields)),
+        ("introspect", ("Basic x", "application/json", fields)),
+    ]
+    for path in ("/oidc/revoke", "/oidc/introspect"):
+        assert (await site.client.get(path)).status == 405
 
 
 async def test_saml_bindings_3_6_3_an_artifact_comes_by_get_or_by_post(site: Site) -> None:

@@ -1,0 +1,195 @@
+"""Tokens: made, found, refreshed and ended (RFC 6749 1.4 to 1.6, 6; RFC 9700 4.14).
+
+The tokens of one login are a family. A refresh token is used once and gives the next; when a used one comes again, somebody has
+stolen it or its successor, nobody can say who, and the whole family ends.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import structlog
+
+from broker.federation.access import may_reach
+from broker.federation.model import Federation, OidcClient, Service
+from broker.login.ports import Clock, GrantStore
+from broker.oidc import jose
+from broker.oidc.errors import InvalidGrant, InvalidScope
+from broker.oidc.jose import Signer
+from broker.oidc.op.grants import (
+    ACCESS_TOKEN,
+    ACCESS_TOKEN_LIFETIME,
+    FAMILY,
+    ID_TOKEN_LIFETIME,
+    REFRESH_TOKEN,
+    SPENT_REFRESH_TOKEN,
+    AccessGrant,
+    LoginGrant,
+    RefreshGrant,
+    handle,
+    read_access_grant,
+    read_refresh_grant,
+)
+
+log = structlog.get_logger(__name__)
+
+OFFLINE_ACCESS = "offline_access"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """Tokens that will be issued: an access token alone, or the first of a family."""
+
+    access_token: str = field(repr=False)
+    family: str | None = None
+
+    @property
+    def ends(self) -> str:
+        """What ``Tokens.end`` takes to end them."""
+        return self.family or handle(self.access_token)
+
+
+class Tokens:
+    def __init__(self, *, issuer: str, signer: Signer, grants: GrantStore, clock: Clock) -> None:
+        self._issuer = issuer
+        self._signer = signer
+        self._grants = grants
+        self._clock = clock
+
+    def name(self, login: LoginGrant, client: OidcClient) -> Named:
+        """The first tokens of a login, to be issued next: so that what ends them is known before they are."""
+        refreshable = "refresh_token" in client.grant_types and login.until > self._clock()
+        return Named(access_token=_secret(), family=_secret() if refreshable else None)
+
+    async def issue(self, login: LoginGrant, client: OidcClient, named: Named) -> Mapping[str, object]:
+        """The token response (RFC 6749 5.1). Raises: StateUnavailable."""
+        now = self._clock()
+        if named.family is not None:
+            await self._grants.put(FAMILY, named.family, login.service.encode(), login.until - now)
+        return await self._issued(login, client, named, now)
+
+    async def refresh(
+        self, token: str, scopes: tuple[str, ...], service: Service, client: OidcClient, federation: Federation
+    ) -> Mapping[str, object]:
+        """RFC 6749 6. ``scopes``: as asked; none: those that were granted. Raises: InvalidGrant, InvalidScope,
+        StateUnavailable."""
+        now = self._clock()
+        grant = await self._refresh_grant(token, service)
+        check_scopes(scopes, grant.login)
+        # First known as used, then taken: who comes in between has a used one.
+        await self._grants.put(SPENT_REFRESH_TOKEN, token, grant.family.encode(), grant.login.until - now)
+        if await self._grants.take(REFRESH_TOKEN, token) is None:
+            await self._reused(grant.family, service)
+        if await self._grants.get(FAMILY, grant.family) is None:
+            raise InvalidGrant("its family was ended", service=service.id)
+        if not may_reach(grant.login.organisation, service, federation, now):
+            await self.end(grant.family)
+            raise InvalidGrant("the home organisation may no longer reach the service", service=service.id)
+        named = Named(access_token=_secret(), family=grant.family)
+        return await self._issued(_refreshed(grant.login), client, named, now)
+
+    async def access_grant(self, token: str) -> AccessGrant | None:
+        """What an access token stands for; None when it is unknown or has ended. Raises: StateUnavailable."""
+        record = await self._grants.get(ACCESS_TOKEN, handle(token))
+        if record is None:
+            return None
+        grant = read_access_grant(record)
+        if grant.family is not None and await self._grants.get(FAMILY, grant.family) is None:
+            return None
+        return grant
+
+    async def refresh_grant(self, token: str) -> RefreshGrant | None:
+        """What a refresh token that was not used yet stands for. Raises: StateUnavailable."""
+        record = await self._grants.get(REFRESH_TOKEN, token)
+        if record is None:
+            return None
+        grant = read_refresh_grant(record)
+        return grant if await self._grants.get(FAMILY, grant.family) is not None else None
+
+    async def end(self, ends: str) -> None:
+        """Ends a family, or the one access token of that handle. Raises: StateUnavailable."""
+        await self._grants.remove(FAMILY, ends)
+        await self._grants.remove(ACCESS_TOKEN, ends)
+
+    async def _refresh_grant(self, token: str, service: Service) -> RefreshGrant:
+        """Another client's try leaves the token as it is (RFC 6749 10.4). Raises: InvalidGrant."""
+        record = await self._grants.get(REFRESH_TOKEN, token)
+        if record is None:
+            spent = await self._grants.get(SPENT_REFRESH_TOKEN, token)
+            if spent is not None:
+                await self._reused(spent.decode("ascii"), service)
+            raise InvalidGrant("unknown, expired or revoked", service=service.id)
+        grant = read_refresh_grant(record)
+        if grant.login.service != service.id:
+            raise InvalidGrant("the refresh token is another client's", service=service.id)
+        return grant
+
+    async def _reused(self, family: str, service: Service) -> None:
+        """RFC 9700 4.14.2. Raises: InvalidGrant."""
+        log.warning("oidc.refresh_token.reused", service=service.id)
+        await self.end(family)
+        raise InvalidGrant("the refresh token was used before", service=service.id)
+
+    async def _issued(self, login: LoginGrant, client: OidcClient, named: Named, now: datetime) -> Mapping[str, object]:
+        access_token, family = named.access_token, named.family
+        access = AccessGrant(
+            service=login.service, scopes=login.scopes, issued_at=now, family=family, userinfo=login.userinfo
+        )
+        await self._grants.put(ACCESS_TOKEN, handle(access_token), access.write(), ACCESS_TOKEN_LIFETIME)
+        claims = id_token_claims(login, self._issuer, client, access_token, now)
+        answer: dict[str, object] = {
+            "access_token": access_token,
+            "token_type": "Bearer",
+            "expires_in": int(ACCESS_TOKEN_LIFETIME.total_seconds()),
+            "scope": " ".join(login.scopes),
+            "id_token": self._signer.sign(claims, client.id_token_signed_response_alg),
+        }
+        if family is not None:
+            answer["refresh_token"] = refresh_token = _secret()
+            record = RefreshGrant(family=family, login=login).write()
+            await self._grants.put(REFRESH_TOKEN, refresh_token, record, login.until - now)
+        return answer
+
+
+def _secret() -> str:
+    """256 bits."""
+    return secrets.token_urlsafe(32)
+
+
+def check_scopes(asked: tuple[str, ...], login: LoginGrant) -> None:
+    """RFC 6749 6: never more than was granted; and less is not given, since what a scope brings was settled at the login.
+
+    Raises: InvalidScope.
+    """
+    if asked and set(asked) != set(login.scopes):
+        raise InvalidScope("other scopes than were granted", service=login.service)
+
+
+def id_token_claims(
+    login: LoginGrant, issuer: str, client: OidcClient, access_token: str, now: datetime
+) -> Mapping[str, object]:
+    """OIDC Core 2 and 3.1.3.6."""
+    return {
+        **login.id_token,
+        "iss": issuer,
+        "aud": client.client_id,
+        "iat": int(now.timestamp()),
+        "exp": int((now + ID_TOKEN_LIFETIME).timestamp()),
+        "at_hash": jose.half_hash(access_token, client.id_token_signed_response_alg),
+    }
+
+
+def _refreshed(login: LoginGrant) -> LoginGrant:
+    """OIDC Core 12.2: who logged in and when stays; the nonce was for the login's own answer."""
+    claims = {name: value for name, value in login.id_token.items() if name != "nonce"}
+    return LoginGrant(
+        service=login.service,
+        organisation=login.organisation,
+        scopes=login.scopes,
+        until=login.until,
+        id_token=claims,
+        userinfo=login.userinfo,
+    )
