@@ -134,7 +134,7 @@ def public_key(certificate: bytes) -> rsa.RSAPublicKey | ec.EllipticCurvePublicK
     """Raises: UnusableKey."""
     try:
         public = x509.load_der_x509_certificate(certificate).public_key()
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise UnusableKey("not an X.509 certificate") from error
     except UnsupportedAlgorithm as error:
         raise UnusableKey("its key is of a kind that nobody here knows") from error
