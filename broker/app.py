@@ -185,7 +185,10 @@ def _application(
         base_url=base_url,
         keys=keys,
         grants=grants,
+        replay=replay,
+        fetcher=fetcher,
         clock=clock,
+        clock_skew=settings.clock_skew,
         claims_of=partial(schema.claims, base_url=base_url),
     )
     relying_party = OidcRelyingParty(

@@ -5,6 +5,7 @@ Reads the parsed bodies only; a document's text is read anew when there is a pro
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Literal, TypeVar
@@ -279,14 +280,19 @@ class _Builder:
         )
 
     def _client(self, document: Document, model: models.ClientModel) -> OidcClient | None:
-        public = model.token_endpoint_auth_method == "none"
+        method = model.token_endpoint_auth_method
+        public, by_key = method == "none", method == "private_key_jwt"
         location: Location = ("client", "client_secret")
-        if public and model.client_secret is not None:
-            self._note(document, location, "a public client (token_endpoint_auth_method: none) has no secret")
+        if (public or by_key) and model.client_secret is not None:
+            self._note(document, location, f"a client with token_endpoint_auth_method: {method} has no secret")
             return None
-        secret = self._resolved(document, location, model.client_secret, needed=not public)
-        if secret is None and not public:
+        secret = self._resolved(document, location, model.client_secret, needed=not (public or by_key))
+        if secret is None and not (public or by_key):
             return None
+        if by_key and model.jwks is None and model.jwks_uri is None:
+            self._note(document, ("client", "token_endpoint_auth_method"), "private_key_jwt needs jwks or jwks_uri")
+        if model.jwks is not None and model.jwks_uri is not None:
+            self._note(document, ("client", "jwks_uri"), "jwks and jwks_uri are not used together (RFC 7591 2)")
         return OidcClient(
             client_id=model.client_id,
             client_secret=secret,
@@ -301,6 +307,10 @@ class _Builder:
             # RFC 9700 2.1.1: nothing else binds a public client's code to the client.
             require_pkce=model.require_pkce or public,
             client_uri=model.client_uri,
+            jwks=None if model.jwks is None else json.dumps(model.jwks, sort_keys=True),
+            jwks_uri=model.jwks_uri,
+            token_endpoint_auth_signing_alg=model.token_endpoint_auth_signing_alg,
+            require_pushed_authorization_requests=model.require_pushed_authorization_requests,
         )
 
     # -- what several kinds need

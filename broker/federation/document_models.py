@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
@@ -254,13 +254,32 @@ class SamlServiceModel(_ServiceModel):
     cbc: bool = False
 
 
+def _public_keys(value: dict[str, Any]) -> dict[str, Any]:
+    """RFC 7517 5: a JWK Set of public keys. Whether each can be used is seen when it is."""
+    keys = value.get("keys")
+    if not isinstance(keys, list) or not keys or not all(isinstance(each, dict) and each.get("kty") for each in keys):
+        raise ValueError("must be a JWK Set: keys: [{kty: …}]")
+    if any(each.keys() & _PRIVATE_MEMBERS or each["kty"] == "oct" for each in keys):
+        raise ValueError("holds a private or shared key: only public keys are registered; take this one out of use")
+    return value
+
+
+_PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
+
+
 class ClientModel(_Model):
     """The words of RFC 7591, and ``require_pkce``."""
 
     client_id: Annotated[str, _checked_by(_client_id)]
     client_secret: Plain | None = None
     redirect_uris: Annotated[list[WebAddress], Field(min_length=1)]
-    token_endpoint_auth_method: Literal["client_secret_basic", "client_secret_post", "none"] = "client_secret_basic"
+    token_endpoint_auth_method: Literal["client_secret_basic", "client_secret_post", "private_key_jwt", "none"] = (
+        "client_secret_basic"
+    )
+    token_endpoint_auth_signing_alg: Literal["RS256", "RS384", "RS512", "PS256", "ES256", "ES384"] | None = None
+    jwks: Annotated[dict[str, Any], AfterValidator(_public_keys)] | None = None
+    jwks_uri: WebAddress | None = None
+    require_pushed_authorization_requests: bool = False
     grant_types: list[Literal["authorization_code", "refresh_token"]] = ["authorization_code"]
     response_types: list[Literal["code"]] = ["code"]
     scope: str | None = None

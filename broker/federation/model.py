@@ -208,7 +208,8 @@ class Requirements:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OidcClient:
-    """Client metadata in the words of RFC 7591. ``client_secret`` is resolved already; never shown, never stored."""
+    """Client metadata in the words of RFC 7591. ``client_secret`` is resolved already; never shown, never stored. ``jwks``: the
+    client's public keys as JSON."""
 
     client_id: str
     client_secret: str | None = field(default=None, repr=False)
@@ -222,6 +223,10 @@ class OidcClient:
     id_token_signed_response_alg: str = "RS256"
     require_pkce: bool = False
     client_uri: str | None = None
+    jwks: str | None = None
+    jwks_uri: str | None = None
+    token_endpoint_auth_signing_alg: str | None = None
+    require_pushed_authorization_requests: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

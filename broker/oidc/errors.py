@@ -91,6 +91,12 @@ class InvalidClient(InvalidServiceRequest):
     oauth_error = "invalid_client"
 
 
+class ClientKeysUnavailable(InvalidClient):
+    """RFC 7591 2: the client's keys cannot be fetched from its jwks_uri, or none are registered."""
+
+    code = "oidc_client_keys_unavailable"
+
+
 class InvalidGrant(InvalidServiceRequest):
     """RFC 6749 5.2: the code is unknown, used, expired, another client's, or for another redirect URI or verifier."""
 

@@ -1,4 +1,5 @@
-"""Client authentication at the token endpoint: client_secret_basic, client_secret_post and none (RFC 6749 2.3, OIDC Core 9)."""
+"""Client authentication at the endpoints for programs: client_secret_basic, client_secret_post, private_key_jwt and none
+(RFC 6749 2.3, RFC 7523, OIDC Core 9)."""
 
 from __future__ import annotations
 
@@ -9,37 +10,55 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote_plus
 
 from broker.federation.model import Federation, OidcClient, Protocol, Service
+from broker.login.ports import Clock
+from broker.oidc import jose
 from broker.oidc.errors import InvalidClient, InvalidRequest
-from broker.oidc.op.parameters import Parameters
+from broker.oidc.op import client_assertion
+from broker.oidc.op.client_assertion import ClientAssertions
+from broker.oidc.op.parameters import Parameters, required
 
-METHODS = ("client_secret_basic", "client_secret_post", "none")
+METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Presented:
-    """``secrets``: what the client may have meant; empty for a public client."""
+    """``secrets``: what the client may have meant; empty for a public client. ``assertion``: of private_key_jwt."""
 
     method: str
     client_id: str
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    assertion: str = field(default="", repr=False)
 
 
-def authenticate(authorization: str | None, form: Parameters, federation: Federation) -> tuple[Service, OidcClient]:
-    """The service, by the one method that it registered. Raises: InvalidClient, InvalidRequest."""
-    presented = _presented(authorization, form)
-    service = federation.services_by_entity_id.get((Protocol.OIDC, presented.client_id))
-    if service is None or service.client is None:
-        raise InvalidClient("no such client")
-    client = service.client
-    if presented.method != client.token_endpoint_auth_method:
-        raise InvalidClient("another method than the registered one", service=service.id)
-    if presented.method != "none" and not _is_secret(presented.secrets, client.client_secret):
-        raise InvalidClient("wrong secret", service=service.id)
-    return service, client
+class ClientAuthentication:
+    def __init__(self, assertions: ClientAssertions, clock: Clock) -> None:
+        self._assertions = assertions
+        self._clock = clock
+
+    async def of(
+        self, authorization: str | None, form: Parameters, federation: Federation
+    ) -> tuple[Service, OidcClient]:
+        """The service, by the one method that it registered. Raises: InvalidClient, InvalidRequest, StateUnavailable."""
+        presented = _presented(authorization, form)
+        service = federation.services_by_entity_id.get((Protocol.OIDC, presented.client_id))
+        if service is None or service.client is None:
+            raise InvalidClient("no such client")
+        client = service.client
+        if presented.method != client.token_endpoint_auth_method:
+            raise InvalidClient("another method than the registered one", service=service.id)
+        if presented.method == "private_key_jwt":
+            await self._assertions.check(presented.assertion, client, self._clock())
+        elif presented.method != "none" and not _is_secret(presented.secrets, client.client_secret):
+            raise InvalidClient("wrong secret", service=service.id)
+        return service, client
 
 
 def _presented(authorization: str | None, form: Parameters) -> _Presented:
     client_id, secret = form.get("client_id"), form.get("client_secret")
+    if form.get("client_assertion") is not None or form.get("client_assertion_type") is not None:
+        if authorization is not None or secret is not None:
+            raise InvalidRequest("more than one method of client authentication")
+        return _by_assertion(form, client_id)
     if authorization is None:
         if client_id is None:
             raise InvalidClient("no client authentication")
@@ -52,6 +71,17 @@ def _presented(authorization: str | None, form: Parameters) -> _Presented:
     if client_id not in (None, presented.client_id):
         raise InvalidClient("client_id is another than the authenticated one")
     return presented
+
+
+def _by_assertion(form: Parameters, client_id: str | None) -> _Presented:
+    """RFC 7523 2.2: who it is may stand in the assertion alone, which is read for it and believed later."""
+    if form.get("client_assertion_type") != client_assertion.TYPE:
+        raise InvalidRequest("client_assertion_type is not jwt-bearer")
+    assertion = required(form, "client_assertion")
+    named = jose.unverified_subject(assertion)
+    if named is None or client_id not in (None, named):
+        raise InvalidClient("client_assertion names no client, or another than client_id")
+    return _Presented(method="private_key_jwt", client_id=named, assertion=assertion)
 
 
 def _basic(authorization: str) -> _Presented:

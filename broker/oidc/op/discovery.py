@@ -5,7 +5,7 @@ from __future__ import annotations
 from broker.attributes.assurance import STRENGTH, UNSPECIFIED
 from broker.attributes.schema import ATTRIBUTES, NAMESPACE, Sensitivity
 from broker.federation.model import LANGUAGES
-from broker.oidc import pkce
+from broker.oidc import jose, pkce
 from broker.oidc.jose import Signer
 from broker.oidc.op import authorization, client_authentication, token
 
@@ -36,6 +36,7 @@ def provider_metadata(base_url: str, signer: Signer) -> dict[str, object]:
         "subject_types_supported": ["pairwise", "public"],
         "id_token_signing_alg_values_supported": list(signer.algorithms),
         "token_endpoint_auth_methods_supported": list(client_authentication.METHODS),
+        "token_endpoint_auth_signing_alg_values_supported": list(jose.ACCEPTED_ALGORITHMS),
         "revocation_endpoint_auth_methods_supported": list(client_authentication.METHODS),
         "introspection_endpoint_auth_methods_supported": [
             each for each in client_authentication.METHODS if each != "none"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from urllib.parse import urlencode
 
 from broker.attributes.schema import OIDC_SCOPES
 from broker.errors import Fault, UnregisteredAddress
 from broker.federation.model import Federation, OidcClient, Service
+from broker.fetch import Fetcher
 from broker.keys.keyring import KeyRing
 from broker.login.edges import Delivery, FormPost, Redirect
-from broker.login.ports import Clock, GrantStore
+from broker.login.ports import Clock, GrantStore, ReplayCache
 from broker.login.request import LoginRequest
 from broker.login.steps import Answer
 from broker.login.transaction import LoginTransaction
@@ -19,6 +21,9 @@ from broker.oidc import jose
 from broker.oidc.errors import EssentialContextNotMet, InvalidRequest, OtherPerson
 from broker.oidc.jose import JoseError, Signer
 from broker.oidc.op import authorization, discovery, reply
+from broker.oidc.op.client_assertion import ClientAssertions
+from broker.oidc.op.client_authentication import ClientAuthentication
+from broker.oidc.op.client_keys import ClientKeys
 from broker.oidc.op.grants import CODE, CODE_LIFETIME, LONGEST_REFRESH, CodeGrant, LoginGrant
 from broker.oidc.op.http import ClientRequest, HttpAnswer, json_answer
 from broker.oidc.op.introspection import IntrospectionEndpoint
@@ -36,7 +41,18 @@ _CACHED = {"Cache-Control": "public, max-age=300"}
 
 
 class OpenIdProvider:
-    def __init__(self, *, base_url: str, keys: KeyRing, grants: GrantStore, clock: Clock, claims_of: ClaimsOf) -> None:
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        keys: KeyRing,
+        grants: GrantStore,
+        replay: ReplayCache,
+        fetcher: Fetcher,
+        clock: Clock,
+        clock_skew: timedelta,
+        claims_of: ClaimsOf,
+    ) -> None:
         self._issuer = base_url
         self._grants = grants
         self._claims_of = claims_of
@@ -44,10 +60,16 @@ class OpenIdProvider:
         self._own_keys = signer.key_set()
         self._clock = clock
         tokens = Tokens(issuer=base_url, signer=signer, grants=grants, clock=clock)
-        self._token = TokenEndpoint(issuer=base_url, grants=grants, tokens=tokens)
+        client_keys = ClientKeys(fetcher, clock)
+        audiences = frozenset((base_url, f"{base_url}/oidc/token"))
+        assertions = ClientAssertions(audiences=audiences, keys=client_keys, replay=replay, skew=clock_skew)
+        clients = ClientAuthentication(assertions, clock)
+        self._token = TokenEndpoint(issuer=base_url, grants=grants, clients=clients, tokens=tokens)
         self._userinfo = UserInfoEndpoint(issuer=base_url, tokens=tokens)
-        self._revocation = RevocationEndpoint(issuer=base_url, tokens=tokens)
-        self._introspection = IntrospectionEndpoint(issuer=base_url, tokens=tokens, signer=signer, clock=clock)
+        self._revocation = RevocationEndpoint(issuer=base_url, clients=clients, tokens=tokens)
+        self._introspection = IntrospectionEndpoint(
+            issuer=base_url, clients=clients, tokens=tokens, signer=signer, clock=clock
+        )
         self._discovery = json_answer(discovery.provider_metadata(base_url, signer), headers=_CACHED)
         self._jwks = json_answer(signer.jwks(), headers=_CACHED)
 

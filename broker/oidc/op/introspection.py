@@ -12,7 +12,7 @@ from broker.federation.model import Federation, OidcClient, Service
 from broker.login.ports import Clock
 from broker.oidc.errors import InvalidClient
 from broker.oidc.jose import Signer
-from broker.oidc.op import client_authentication
+from broker.oidc.op.client_authentication import ClientAuthentication
 from broker.oidc.op.grants import ACCESS_TOKEN_LIFETIME, AccessGrant, RefreshGrant
 from broker.oidc.op.http import NO_STORE, ClientRequest, HttpAnswer, error_answer, json_answer
 from broker.oidc.op.issuing import Tokens
@@ -25,8 +25,11 @@ _INACTIVE: Mapping[str, object] = {"active": False}
 
 
 class IntrospectionEndpoint:
-    def __init__(self, *, issuer: str, tokens: Tokens, signer: Signer, clock: Clock) -> None:
+    def __init__(
+        self, *, issuer: str, clients: ClientAuthentication, tokens: Tokens, signer: Signer, clock: Clock
+    ) -> None:
         self._issuer = issuer
+        self._clients = clients
         self._tokens = tokens
         self._signer = signer
         self._clock = clock
@@ -36,7 +39,7 @@ class IntrospectionEndpoint:
         try:
             form = Parameters(request.fields)
             form.check()
-            service, client = client_authentication.authenticate(request.authorization, form, federation)
+            service, client = await self._clients.of(request.authorization, form, federation)
             if client.token_endpoint_auth_method == "none":
                 # RFC 7662 2.1: whoever asks is authenticated, against token scanning.
                 raise InvalidClient("a public client cannot ask", service=service.id)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from broker.oidc.errors import InvalidRequest
 
 MAX_CHARACTERS = 4096
-_LONGER = {"claims": 16384, "id_token_hint": 16384}
+_LONGER = {"claims": 16384, "id_token_hint": 16384, "client_assertion": 16384, "request": 65536}
 
 
 class Parameters:

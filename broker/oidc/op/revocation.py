@@ -7,7 +7,7 @@ import structlog
 from broker.errors import ServiceFault
 from broker.federation.model import Federation, Service
 from broker.oidc.errors import InvalidClient
-from broker.oidc.op import client_authentication
+from broker.oidc.op.client_authentication import ClientAuthentication
 from broker.oidc.op.grants import handle
 from broker.oidc.op.http import NO_STORE, ClientRequest, HttpAnswer, error_answer
 from broker.oidc.op.issuing import Tokens
@@ -17,8 +17,9 @@ log = structlog.get_logger(__name__)
 
 
 class RevocationEndpoint:
-    def __init__(self, *, issuer: str, tokens: Tokens) -> None:
+    def __init__(self, *, issuer: str, clients: ClientAuthentication, tokens: Tokens) -> None:
         self._challenge = f'Basic realm="{issuer}"'
+        self._clients = clients
         self._tokens = tokens
 
     async def answer(self, request: ClientRequest, federation: Federation) -> HttpAnswer:
@@ -27,7 +28,7 @@ class RevocationEndpoint:
         try:
             form = Parameters(request.fields)
             form.check()
-            service, _ = client_authentication.authenticate(request.authorization, form, federation)
+            service, _ = await self._clients.of(request.authorization, form, federation)
             await self._revoke(required(form, "token"), service)
         except ServiceFault as fault:
             log.info("oidc.revocation.refused", reason=fault.code, detail=fault.detail, **fault.context)

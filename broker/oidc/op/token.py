@@ -14,7 +14,7 @@ from broker.federation.model import Federation, OidcClient, Service
 from broker.login.ports import GrantStore
 from broker.oidc import pkce
 from broker.oidc.errors import InvalidClient, InvalidGrant, UnauthorizedClient, UnsupportedGrantType
-from broker.oidc.op import client_authentication
+from broker.oidc.op.client_authentication import ClientAuthentication
 from broker.oidc.op.grants import CODE, LONGEST_REFRESH, SPENT_CODE, CodeGrant, read_code_grant
 from broker.oidc.op.http import ClientRequest, HttpAnswer, error_answer, json_answer
 from broker.oidc.op.issuing import Tokens
@@ -28,9 +28,10 @@ GRANT_TYPES = (AUTHORIZATION_CODE, REFRESH_TOKEN)
 
 
 class TokenEndpoint:
-    def __init__(self, *, issuer: str, grants: GrantStore, tokens: Tokens) -> None:
+    def __init__(self, *, issuer: str, grants: GrantStore, clients: ClientAuthentication, tokens: Tokens) -> None:
         self._issuer = issuer
         self._grants = grants
+        self._clients = clients
         self._tokens = tokens
 
     async def answer(self, request: ClientRequest, federation: Federation) -> HttpAnswer:
@@ -38,7 +39,7 @@ class TokenEndpoint:
         try:
             form = Parameters(request.fields)
             form.check()
-            service, client = client_authentication.authenticate(request.authorization, form, federation)
+            service, client = await self._clients.of(request.authorization, form, federation)
             if checked_grant_type(form, client) == REFRESH_TOKEN:
                 return json_answer(await self._refresh(form, service, client, federation))
             return json_answer(await self._exchange(form, service, client))

@@ -12,7 +12,7 @@ from broker.fetch import Fetcher, FetchError
 from broker.login.ports import Clock
 from broker.oidc import jose, json_object
 from broker.oidc.jose import KeySet, KeySetUnusable
-from broker.oidc.rp.kept import Kept
+from broker.oidc.kept import Kept
 
 WELL_KNOWN = "/.well-known/openid-configuration"
 LIFETIME = timedelta(hours=1)

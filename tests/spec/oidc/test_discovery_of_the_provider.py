@@ -42,10 +42,16 @@ def test_discovery_3_the_issuer_is_the_base_url_and_the_endpoints_are_below_it(s
         ("response_types_supported", ["code"]),
         ("response_modes_supported", ["query", "form_post"]),
         ("grant_types_supported", ["authorization_code", "refresh_token"]),
-        ("introspection_endpoint_auth_methods_supported", ["client_secret_basic", "client_secret_post"]),
+        (
+            "introspection_endpoint_auth_methods_supported",
+            ["client_secret_basic", "client_secret_post", "private_key_jwt"],
+        ),
         ("subject_types_supported", ["pairwise", "public"]),
         ("id_token_signing_alg_values_supported", ["RS256", "ES256"]),
-        ("token_endpoint_auth_methods_supported", ["client_secret_basic", "client_secret_post", "none"]),
+        (
+            "token_endpoint_auth_methods_supported",
+            ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"],
+        ),
         ("code_challenge_methods_supported", ["S256"]),
         ("authorization_response_iss_parameter_supported", True),
         ("claims_parameter_supported", True),

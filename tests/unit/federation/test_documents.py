@@ -233,6 +233,21 @@ def test_services(found: DocumentSet) -> None:
 
 
 @pytest.mark.parametrize(
+    "keys", ["  jwks: {keys: [{kty: EC, crv: P-256, x: a, y: b}]}\n", "  jwks_uri: https://rooms.example/jwks\n"]
+)
+def test_a_client_that_proves_itself_by_a_key_has_no_secret(tmp_path: Path, keys: str) -> None:
+    rooms = ROOMS.replace(
+        "  client_secret: env:ROOMS_SECRET\n", f"  token_endpoint_auth_method: private_key_jwt\n{keys}"
+    )
+
+    federation = build(documents.read_folder(write(tmp_path, {**FILES, "services/rooms.yaml": rooms})))
+
+    [client] = [each.client for each in federation.services.values() if each.client]
+    assert (client.client_secret, client.token_endpoint_auth_method) == (None, "private_key_jwt")
+    assert (client.jwks is None) is (client.jwks_uri is not None)
+
+
+@pytest.mark.parametrize(
     ("document", "metadata", "switch", "fact", "missing"),
     [
         ("idps/pori.yaml", "idps/pori-adfs.xml", "artifact", "resolves_artifacts", "ArtifactResolutionService"),
@@ -433,6 +448,13 @@ MISTAKES: dict[str, Mistake] = {
     "client_secret_written_in": (ROOMS_FILE, "env:ROOMS_SECRET", "hunter2", 8, "client.client_secret", "secrets are never written in"),
     "client_secret_missing": (ROOMS_FILE, "  client_secret: env:ROOMS_SECRET\n", "", 6, "client.client_secret", "is missing"),
     "secret_of_a_public_client": (ROOMS_FILE, "  client_id: rooms\n", "  client_id: rooms\n  token_endpoint_auth_method: none\n", 9, "client.client_secret", "has no secret"),
+    "private_key_jwt_without_keys": (ROOMS_FILE, "  client_secret: env:ROOMS_SECRET\n", "  token_endpoint_auth_method: private_key_jwt\n", 8, "client.token_endpoint_auth_method", "needs jwks or jwks_uri"),
+    "private_key_jwt_with_a_secret": (ROOMS_FILE, "  client_secret: env:ROOMS_SECRET\n", "  client_secret: env:ROOMS_SECRET\n  token_endpoint_auth_method: private_key_jwt\n  jwks: {keys: [{kty: EC, crv: P-256, x: a, y: b}]}\n", 8, "client.client_secret", "has no secret"),
+    "jwks_and_jwks_uri": (ROOMS_FILE, "  client_secret: env:ROOMS_SECRET\n", "  token_endpoint_auth_method: private_key_jwt\n  jwks: {keys: [{kty: EC, crv: P-256, x: a, y: b}]}\n  jwks_uri: https://rooms.example/jwks\n", 10, "client.jwks_uri", "not used together"),
+    "jwks_that_is_none": (ROOMS_FILE, "  client_secret: env:ROOMS_SECRET\n", "  token_endpoint_auth_method: private_key_jwt\n  jwks: {a: b}\n", 9, "client.jwks", "must be a JWK Set"),
+    "private_key_in_jwks": (ROOMS_FILE, "  client_secret: env:ROOMS_SECRET\n", "  token_endpoint_auth_method: private_key_jwt\n  jwks: {keys: [{kty: EC, crv: P-256, x: a, y: b, d: c}]}\n", 9, "client.jwks", "holds a private or shared key"),
+    "shared_key_in_jwks": (ROOMS_FILE, "  client_secret: env:ROOMS_SECRET\n", "  token_endpoint_auth_method: private_key_jwt\n  jwks: {keys: [{kty: oct}]}\n", 9, "client.jwks", "holds a private or shared key"),
+    "jwks_uri_by_http": (ROOMS_FILE, "  client_secret: env:ROOMS_SECRET\n", "  token_endpoint_auth_method: private_key_jwt\n  jwks_uri: http://rooms.example/jwks\n", 9, "client.jwks_uri", "must be https"),
     "unknown_auth_method": (ROOMS_FILE, "  client_id: rooms\n", "  client_id: rooms\n  token_endpoint_auth_method: magic\n", 8, "client.token_endpoint_auth_method", "must be client_secret_basic"),
     "implicit_flow": (ROOMS_FILE, "  client_id: rooms\n", "  client_id: rooms\n  response_types: [token]\n", 8, "client.response_types.0", "must be code"),
     "redirect_by_http": (ROOMS_FILE, "https://rooms", "http://rooms", 9, "client.redirect_uris.1", "must be https"),

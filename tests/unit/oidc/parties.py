@@ -32,7 +32,7 @@ from broker.federation.model import (
     Status,
     SubjectRule,
 )
-from broker.fetch import Fetcher
+from broker.fetch import Fetched, Fetcher, TimedOut
 from broker.keys import keyring
 from broker.keys.keyring import KeyRing
 from broker.login.edges import Delivery, FormPost, Redirect
@@ -114,6 +114,35 @@ class MemoryGrants:
 
     async def remove(self, kind: str, secret: str) -> None:
         self.records.pop((kind, secret), None)
+
+
+class MemoryReplay:
+    """A ReplayCache in a dictionary, with the clock's time."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.seen: dict[tuple[str, str], datetime] = {}
+
+    async def first_use(self, issuer: str, message_id: str, lifetime: timedelta) -> bool:
+        until = self.seen.get((issuer, message_id))
+        if until is not None and self._clock() < until:
+            return False
+        self.seen[issuer, message_id] = self._clock() + lifetime
+        return True
+
+
+class ClientsFetcher:
+    """What the provider fetches of its clients: ``found`` by address; every other is out of reach."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, object] = {}
+        self.asked: list[str] = []
+
+    async def get(self, url: str) -> Fetched:
+        self.asked.append(url)
+        if url not in self.found:
+            raise TimedOut("nobody there")
+        return Fetched(content_type="application/json", body=json.dumps(self.found[url]).encode())
 
 
 def make_keys(folder: Path) -> KeyRing:
@@ -215,14 +244,20 @@ class ServiceSide:
     federation: Federation = field(default_factory=lambda: federation_of(ROOMS_CLIENT, OTHER_CLIENT))
     provider: OpenIdProvider = field(init=False)
     grants: MemoryGrants = field(init=False)
+    replay: MemoryReplay = field(init=False)
+    fetcher: ClientsFetcher = field(default_factory=lambda: ClientsFetcher())
 
     def __post_init__(self) -> None:
         self.grants = MemoryGrants(self.clock)
+        self.replay = MemoryReplay(self.clock)
         self.provider = OpenIdProvider(
             base_url=BASE_URL,
             keys=self.keys,
             grants=self.grants,
+            replay=self.replay,
+            fetcher=self.fetcher,  # type: ignore[arg-type]  # as much of one as is needed
             clock=self.clock,
+            clock_skew=timedelta(seconds=60),
             claims_of=lambda released, scopes: schema.claims(released, scopes, BASE_URL),
         )
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from broker.oidc.rp.kept import Kept
+from broker.oidc.kept import Kept
 from tests.unit.oidc.parties import Clock
 
 
@@ -95,7 +95,7 @@ async def test_a_demand_for_a_newer_value_waits_for_the_pause(kept: Kept[int], s
 async def test_a_slow_source_does_not_keep_those_waiting_who_have_an_old_value(
     kept: Kept[int], source: Source, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("broker.oidc.rp.kept.PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr("broker.oidc.kept.PATIENCE_SECONDS", 0.01)
     await kept.get()
     clock.advance(hours=2)
     source.gate.clear()
