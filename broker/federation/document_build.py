@@ -291,6 +291,8 @@ class _Builder:
             return None
         if by_key and model.jwks is None and model.jwks_uri is None:
             self._note(document, ("client", "token_endpoint_auth_method"), "private_key_jwt needs jwks or jwks_uri")
+        if model.require_signed_request_object and model.jwks is None and model.jwks_uri is None:
+            self._note(document, ("client", "require_signed_request_object"), "needs jwks or jwks_uri")
         if model.jwks is not None and model.jwks_uri is not None:
             self._note(document, ("client", "jwks_uri"), "jwks and jwks_uri are not used together (RFC 7591 2)")
         return OidcClient(
@@ -311,6 +313,8 @@ class _Builder:
             jwks_uri=model.jwks_uri,
             token_endpoint_auth_signing_alg=model.token_endpoint_auth_signing_alg,
             require_pushed_authorization_requests=model.require_pushed_authorization_requests,
+            require_signed_request_object=model.require_signed_request_object,
+            request_object_signing_alg=model.request_object_signing_alg,
         )
 
     # -- what several kinds need

@@ -264,6 +264,7 @@ def _public_keys(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
+SigningAlgorithm = Literal["RS256", "RS384", "RS512", "PS256", "ES256", "ES384"]
 _PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 
 
@@ -276,7 +277,9 @@ class ClientModel(_Model):
     token_endpoint_auth_method: Literal["client_secret_basic", "client_secret_post", "private_key_jwt", "none"] = (
         "client_secret_basic"
     )
-    token_endpoint_auth_signing_alg: Literal["RS256", "RS384", "RS512", "PS256", "ES256", "ES384"] | None = None
+    token_endpoint_auth_signing_alg: SigningAlgorithm | None = None
+    request_object_signing_alg: SigningAlgorithm | None = None
+    require_signed_request_object: bool = False
     jwks: Annotated[dict[str, Any], AfterValidator(_public_keys)] | None = None
     jwks_uri: WebAddress | None = None
     require_pushed_authorization_requests: bool = False

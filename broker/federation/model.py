@@ -227,6 +227,8 @@ class OidcClient:
     jwks_uri: str | None = None
     token_endpoint_auth_signing_alg: str | None = None
     require_pushed_authorization_requests: bool = False
+    require_signed_request_object: bool = False
+    request_object_signing_alg: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

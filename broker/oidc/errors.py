@@ -43,15 +43,22 @@ class InvalidScope(InvalidServiceRequest):
     oauth_error = "invalid_scope"
 
 
-class RequestNotSupported(InvalidServiceRequest):
-    """OIDC Core 6.1: no request objects by value."""
+class InvalidRequestObject(InvalidServiceRequest):
+    """RFC 9101 7: not signed by a registered key of the client, made for somebody else, or out of date."""
 
-    code = "oidc_request_not_supported"
-    oauth_error = "request_not_supported"
+    code = "oidc_invalid_request_object"
+    oauth_error = "invalid_request_object"
+
+
+class InvalidRequestUri(InvalidServiceRequest):
+    """RFC 9126 4: a pushed request that is unknown, used, expired or another client's."""
+
+    code = "oidc_invalid_request_uri"
+    oauth_error = "invalid_request_uri"
 
 
 class RequestUriNotSupported(InvalidServiceRequest):
-    """OIDC Core 6.2: no request objects by reference."""
+    """OIDC Core 6.2: no request objects by reference, but for those that were pushed to us."""
 
     code = "oidc_request_uri_not_supported"
     oauth_error = "request_uri_not_supported"

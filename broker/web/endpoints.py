@@ -66,6 +66,7 @@ class Endpoints:
             web.get("/.well-known/openid-configuration", self.openid_configuration),
             web.get("/oidc/authorize", self.authorize),
             web.post("/oidc/authorize", self.authorize),
+            web.post("/oidc/par", self.push),
             web.post("/oidc/token", self.token),
             web.post("/oidc/revoke", self.revoke),
             web.post("/oidc/introspect", self.introspect),
@@ -109,6 +110,9 @@ class Endpoints:
 
     async def jwks(self, request: web.Request) -> web.StreamResponse:
         return _answer(self._edges.openid_provider.jwks())
+
+    async def push(self, request: web.Request) -> web.StreamResponse:
+        return _answer(await self._edges.openid_provider.push(await _client_request(request), self._federation()))
 
     async def token(self, request: web.Request) -> web.StreamResponse:
         return _answer(await self._edges.openid_provider.token(await _client_request(request), self._federation()))
@@ -195,7 +199,7 @@ class Endpoints:
 
     async def _authorization_request(self, request: web.Request) -> LoginRequest:
         pairs = await form_pairs(request) if request.method == "POST" else query_pairs(request)
-        return self._edges.openid_provider.read_authorization(pairs, self._federation())
+        return await self._edges.openid_provider.begin_authorization(pairs, self._federation())
 
     async def _unsolicited_from_home(self, form: Mapping[str, str]) -> LoginRequest:
         """The city's portal sends a person on: a login begins here, and the city is asked as in any other (ADR 0011)."""

@@ -21,6 +21,7 @@ _QUIET = ("/healthz", "/readyz", "/metrics", "/static/{name}")
 # These are read by programs: an error is JSON there, never a page.
 _FOR_PROGRAMS = (
     "/oidc/token",
+    "/oidc/par",
     "/oidc/revoke",
     "/oidc/introspect",
     "/oidc/userinfo",

@@ -187,7 +187,7 @@ async def test_rfc6750_3_1_a_wrong_token_opens_nothing(town: Town, token: str) -
         ({"response_type": None}, "invalid_request"),
         ({"code_challenge_method": "plain"}, "invalid_request"),
         ({"prompt": "none login"}, "invalid_request"),
-        ({"request": "eyJ"}, "request_not_supported"),
+        ({"request": "eyJ"}, "invalid_request_object"),
     ],
 )
 async def test_oidc_core_3_1_2_6_what_is_wrong_in_the_request_comes_back_to_the_registered_address(

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from enum import Enum, auto
 
 from broker.attributes.schema import OIDC_SCOPES
 from broker.errors import ServiceFault, UnknownService, UnregisteredAddress
@@ -22,7 +23,6 @@ from broker.oidc.errors import (
     InvalidScope,
     PkceRequired,
     RegistrationNotSupported,
-    RequestNotSupported,
     RequestUriNotSupported,
     UnauthorizedClient,
     UnsupportedResponseType,
@@ -36,20 +36,30 @@ RESPONSE_MODES = (QUERY, FORM_POST)
 PROMPTS = ("none", "login", "consent", "select_account")
 SCOPES = ("openid", OFFLINE_ACCESS, *sorted(OIDC_SCOPES))
 
+
+class Come(Enum):
+    """How a request's parameters came: by the browser, in a signed object, or from server to server."""
+
+    OPEN = auto()
+    SIGNED = auto()
+    PUSHED = auto()
+
+
 SubjectOfHint = Callable[[str, str], str]
 """(id_token_hint, client_id) → the ``sub`` of an ID token that we signed for that client. Raises: InvalidRequest."""
 
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _UNSUPPORTED: tuple[tuple[str, type[ServiceFault]], ...] = (
-    ("request", RequestNotSupported),
     ("request_uri", RequestUriNotSupported),
     ("registration", RegistrationNotSupported),
 )
 
 
-def read(pairs: Sequence[tuple[str, str]], federation: Federation, subject_of_hint: SubjectOfHint) -> LoginRequest:
-    """``pairs``: decoded once, in order, from the query or the form.
+def read(
+    pairs: Sequence[tuple[str, str]], federation: Federation, subject_of_hint: SubjectOfHint, come: Come = Come.OPEN
+) -> LoginRequest:
+    """``pairs``: decoded once, in order: from the query or the form, a request object, or what was pushed.
 
     Raises: UnknownService, UnregisteredAddress, InvalidRequest (a page); RefusedRequest (the service is told).
     """
@@ -57,10 +67,35 @@ def read(pairs: Sequence[tuple[str, str]], federation: Federation, subject_of_hi
     service, client = _client(asked, federation)
     reply = _reply(asked, service, client)
     try:
+        check_way(client, come)
         return _request(asked, service, client, reply, subject_of_hint)
     except ServiceFault as fault:
         told = LoginRequest(service=service.id, protocol=Protocol.OIDC, reply=reply.strings())
         raise RefusedRequest(fault, told) from fault
+
+
+def check_way(client: OidcClient, come: Come) -> None:
+    """What the client registered for itself. Raises: InvalidRequest."""
+    if client.require_pushed_authorization_requests and come is not Come.PUSHED:
+        raise InvalidRequest("this client's requests must be pushed (RFC 9126 6)")
+    if client.require_signed_request_object and come is Come.OPEN:
+        raise InvalidRequest("this client's requests must be signed (RFC 9101 10.5)")
+
+
+def refusal(asked: Parameters, federation: Federation, fault: ServiceFault) -> RefusedRequest | ServiceFault:
+    """For what is wrong before the parameters are known: the service is told if its own address stands beside it, else the
+    person sees a page. Raises: UnknownService."""
+    service, client = _client(asked, federation)
+    try:
+        reply = _reply(asked, service, client)
+    except UnregisteredAddress:
+        return fault
+    return RefusedRequest(fault, LoginRequest(service=service.id, protocol=Protocol.OIDC, reply=reply.strings()))
+
+
+def client_of(asked: Parameters, federation: Federation) -> OidcClient:
+    """Raises: UnknownService."""
+    return _client(asked, federation)[1]
 
 
 def _client(asked: Parameters, federation: Federation) -> tuple[Service, OidcClient]:

@@ -45,7 +45,10 @@ def provider_metadata(base_url: str, signer: Signer) -> dict[str, object]:
         "claim_types_supported": ["normal"],
         "claims_supported": _claims(base_url),
         "claims_parameter_supported": True,
-        "request_parameter_supported": False,
+        "request_parameter_supported": True,
+        "request_object_signing_alg_values_supported": list(jose.ACCEPTED_ALGORITHMS),
+        "pushed_authorization_request_endpoint": f"{base_url}/oidc/par",
+        "require_pushed_authorization_requests": False,
         # Said in so many words, because its default is true.
         "request_uri_parameter_supported": False,
         "authorization_response_iss_parameter_supported": True,

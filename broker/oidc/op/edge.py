@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import urlencode
 
@@ -18,9 +19,10 @@ from broker.login.request import LoginRequest
 from broker.login.steps import Answer
 from broker.login.transaction import LoginTransaction
 from broker.oidc import jose
-from broker.oidc.errors import EssentialContextNotMet, InvalidRequest, OtherPerson
+from broker.oidc.errors import EssentialContextNotMet, InvalidRequest, InvalidRequestObject, OtherPerson
 from broker.oidc.jose import JoseError, Signer
 from broker.oidc.op import authorization, discovery, reply
+from broker.oidc.op.authorization import Come
 from broker.oidc.op.client_assertion import ClientAssertions
 from broker.oidc.op.client_authentication import ClientAuthentication
 from broker.oidc.op.client_keys import ClientKeys
@@ -28,7 +30,10 @@ from broker.oidc.op.grants import CODE, CODE_LIFETIME, LONGEST_REFRESH, CodeGran
 from broker.oidc.op.http import ClientRequest, HttpAnswer, json_answer
 from broker.oidc.op.introspection import IntrospectionEndpoint
 from broker.oidc.op.issuing import Tokens
+from broker.oidc.op.parameters import Parameters
+from broker.oidc.op.pushed_requests import PREFIX, PushedRequests
 from broker.oidc.op.reply import FORM_POST, Reply
+from broker.oidc.op.request_object import Pairs, RequestObjects
 from broker.oidc.op.revocation import RevocationEndpoint
 from broker.oidc.op.token import TokenEndpoint
 from broker.oidc.op.userinfo import UserInfoEndpoint
@@ -36,6 +41,8 @@ from broker.oidc.op.userinfo import UserInfoEndpoint
 ClaimsOf = Callable[[Mapping[str, tuple[str, ...]], frozenset[str]], Mapping[str, object]]
 """(released canonical attributes, granted scopes) → claims, without ``sub``: those whose scope was granted or needs none."""
 
+# Of LoginRequest.reply, beside what ``Reply`` writes.
+_REQUEST_URI = "request_uri"
 # Keys are published long before they sign (KeyRing's next), so a copy may be kept.
 _CACHED = {"Cache-Control": "public, max-age=300"}
 
@@ -64,6 +71,8 @@ class OpenIdProvider:
         audiences = frozenset((base_url, f"{base_url}/oidc/token"))
         assertions = ClientAssertions(audiences=audiences, keys=client_keys, replay=replay, skew=clock_skew)
         clients = ClientAuthentication(assertions, clock)
+        self._objects = RequestObjects(issuer=base_url, keys=client_keys, clock=clock, skew=clock_skew)
+        self._pushed = PushedRequests(issuer=base_url, clients=clients, grants=grants, check=self._checked)
         self._token = TokenEndpoint(issuer=base_url, grants=grants, clients=clients, tokens=tokens)
         self._userinfo = UserInfoEndpoint(issuer=base_url, tokens=tokens)
         self._revocation = RevocationEndpoint(issuer=base_url, clients=clients, tokens=tokens)
@@ -79,6 +88,43 @@ class OpenIdProvider:
         Raises: UnknownService, UnregisteredAddress, InvalidRequest (a page); RefusedRequest (the service is told).
         """
         return authorization.read(pairs, federation, self._subject_of_hint)
+
+    async def begin_authorization(self, pairs: Sequence[tuple[str, str]], federation: Federation) -> LoginRequest:
+        """A request as it comes: open, with a request object, or as a reference to what was pushed. Raises: as
+        ``read_authorization``, and InvalidRequestUri, InvalidRequestObject (a page), StateUnavailable."""
+        asked = Parameters(pairs)
+        request_uri = asked.get("request_uri") or ""
+        if request_uri.startswith(PREFIX):
+            pushed = await self._pushed.parameters(request_uri, asked.get("client_id"))
+            request = authorization.read(pushed, federation, self._subject_of_hint, Come.PUSHED)
+            return replace(request, reply={**request.reply, _REQUEST_URI: request_uri})
+        found, come = await self._resolved(tuple(pairs), federation)
+        return authorization.read(found, federation, self._subject_of_hint, come)
+
+    async def push(self, request: ClientRequest, federation: Federation) -> HttpAnswer:
+        """Raises: StateUnavailable."""
+        return await self._pushed.answer(request, federation)
+
+    async def _resolved(self, pairs: Pairs, federation: Federation) -> tuple[Pairs, Come]:
+        """The parameters of a request object in place of those around it. Raises: InvalidRequestObject, UnknownService."""
+        asked = Parameters(pairs)
+        text = asked.get("request")
+        if text is None:
+            return pairs, Come.OPEN
+        client = authorization.client_of(asked, federation)
+        try:
+            asked.check()
+            return await self._objects.parameters(text, client), Come.SIGNED
+        except (InvalidRequest, InvalidRequestObject) as fault:
+            raise authorization.refusal(asked, federation, fault) from fault
+
+    async def _checked(self, pairs: Pairs, federation: Federation) -> Pairs:
+        """What was pushed, proven to be a good request. A client that must sign signs what it pushes too."""
+        found, come = await self._resolved(pairs, federation)
+        if come is Come.OPEN and authorization.client_of(Parameters(found), federation).require_signed_request_object:
+            raise InvalidRequest("this client's requests must be signed (RFC 9101 10.5)")
+        authorization.read(found, federation, self._subject_of_hint, Come.PUSHED)
+        return found
 
     async def token(self, request: ClientRequest, federation: Federation) -> HttpAnswer:
         """Raises: StateUnavailable."""
@@ -123,6 +169,8 @@ class OpenIdProvider:
         )
         grant = CodeGrant(redirect_uri=asked.redirect_uri, code_challenge=asked.code_challenge, login=login)
         await self._grants.put(CODE, code, grant.write(), CODE_LIFETIME)
+        if (request_uri := transaction.request.reply.get(_REQUEST_URI)) is not None:
+            await self._pushed.spend(request_uri)
         return self._deliver(asked, {"code": code})
 
     async def refuse(self, transaction: LoginTransaction, fault: Fault, service: Service) -> Delivery:

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 FORM = "application/x-www-form-urlencoded"
 PAGES = ("/saml/sp/acs", "/saml/idp/sso", "/oidc/authorize")
-PROGRAMS = ("/oidc/token", "/oidc/userinfo", "/oidc/revoke", "/oidc/introspect")
+PROGRAMS = ("/oidc/token", "/oidc/userinfo", "/oidc/revoke", "/oidc/introspect", "/oidc/par")
 BY_GET = (
     "/",
     "/saml/idp/sso",
@@ -45,6 +45,7 @@ BY_POST = (
     "/oidc/userinfo",
     "/oidc/revoke",
     "/oidc/introspect",
+    "/oidc/par",
     "/login/x",
 )
 

@@ -17,7 +17,6 @@ from broker.oidc.errors import (
     InvalidScope,
     OtherPerson,
     RegistrationNotSupported,
-    RequestNotSupported,
     RequestUriNotSupported,
     UnauthorizedClient,
     UnsupportedResponseType,
@@ -169,7 +168,6 @@ def test_rfc6749_4_1_2_1_a_client_that_did_not_register_the_code_may_not_use_it(
 @pytest.mark.parametrize(
     ("name", "fault", "error"),
     [
-        ("request", RequestNotSupported, "request_not_supported"),
         ("request_uri", RequestUriNotSupported, "request_uri_not_supported"),
         ("registration", RegistrationNotSupported, "registration_not_supported"),
     ],

@@ -7,7 +7,7 @@ from authlib.oidc.discovery import OpenIDProviderMetadata
 
 from broker.errors import Fault
 from broker.login.edges import RefusedRequest
-from broker.oidc.errors import RequestNotSupported, RequestUriNotSupported
+from broker.oidc.errors import RequestUriNotSupported
 from tests.unit.oidc.parties import BASE_URL, ServiceSide, json_of
 
 
@@ -25,6 +25,7 @@ def test_discovery_3_the_issuer_is_the_base_url_and_the_endpoints_are_below_it(s
         "jwks_uri",
         "revocation_endpoint",
         "introspection_endpoint",
+        "pushed_authorization_request_endpoint",
     )
     assert [found[name].removeprefix(BASE_URL) for name in endpoints] == [
         "/oidc/authorize",
@@ -33,6 +34,7 @@ def test_discovery_3_the_issuer_is_the_base_url_and_the_endpoints_are_below_it(s
         "/oidc/jwks",
         "/oidc/revoke",
         "/oidc/introspect",
+        "/oidc/par",
     ]
 
 
@@ -55,7 +57,8 @@ def test_discovery_3_the_issuer_is_the_base_url_and_the_endpoints_are_below_it(s
         ("code_challenge_methods_supported", ["S256"]),
         ("authorization_response_iss_parameter_supported", True),
         ("claims_parameter_supported", True),
-        ("request_parameter_supported", False),
+        ("request_parameter_supported", True),
+        ("require_pushed_authorization_requests", False),
         ("request_uri_parameter_supported", False),
     ],
 )
@@ -63,7 +66,7 @@ def test_discovery_3_only_true_statements(side: ServiceSide, name: str, value: o
     assert json_of(side.provider.discovery())[name] == value
 
 
-@pytest.mark.parametrize(("name", "fault"), [("request", RequestNotSupported), ("request_uri", RequestUriNotSupported)])
+@pytest.mark.parametrize(("name", "fault"), [("request_uri", RequestUriNotSupported)])
 def test_discovery_3_what_is_said_not_to_be_supported_is_refused(
     side: ServiceSide, name: str, fault: type[Fault]
 ) -> None:

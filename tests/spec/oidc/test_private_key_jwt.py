@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from broker.oidc import jose
 from broker.oidc.op.client_assertion import TYPE
 from broker.oidc.op.http import HttpAnswer
 from tests.unit.oidc.parties import BASE_URL, EC_KEY, FOREIGN_KEY, NOW, RSA_KEY, ServiceSide, basic, json_of, public_jwk
@@ -193,8 +194,6 @@ async def test_who_registered_a_secret_does_not_prove_itself_by_a_key(side: Serv
 @given(text=st.text(max_size=60) | st.just("a.b.c") | st.just("e30.e30.e30"))
 @settings(max_examples=60, deadline=None)
 def test_whatever_is_no_jwt_is_refused(text: str) -> None:
-    from broker.oidc import jose
-
     assert jose.unverified_subject(text) is None
 
 

@@ -269,6 +269,22 @@ class ServiceSide:
         found = request_pairs(**changes) if pairs is None else list(pairs)
         return self.provider.read_authorization(found, self.federation)
 
+    async def begin(self, pairs: Iterable[tuple[str, str]] | None = None, /, **changes: str | None) -> LoginRequest:
+        """As ``read``, for requests that have to be resolved first."""
+        found = request_pairs(**changes) if pairs is None else list(pairs)
+        return await self.provider.begin_authorization(found, self.federation)
+
+    async def push(self, authorization: str | None = "", /, **changes: str | None) -> HttpAnswer:
+        """A good request pushed, changed; ``authorization``: "" is the right one."""
+        asked = self._asking(dict(request_pairs(**changes)), authorization, {})
+        return await self.provider.push(asked, self.federation)
+
+    async def pushed(self, **changes: str | None) -> str:
+        """The request_uri."""
+        answer = await self.push(**changes)
+        assert answer.status == 201, answer.body
+        return str(json_of(answer)["request_uri"])
+
     async def answer(self, request: LoginRequest, **changes: Any) -> Delivery:
         service = self.federation.services[request.service]
         return await self.provider.answer(transaction_of(request), answer_of(request, **changes), service)

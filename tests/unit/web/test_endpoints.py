@@ -54,7 +54,11 @@ class Edge:
         self.asked.append(("unsolicited_from_home", dict(message)))
         return next(iter(federation.identity_providers.values()))
 
-    def read_authorization(self, pairs: Sequence[tuple[str, str]], federation: Federation) -> LoginRequest:
+    async def push(self, request: ClientRequest, federation: Federation) -> HttpAnswer:
+        self.asked.append(("push", (request.authorization, request.fields)))
+        return HttpAnswer(status=201, headers=JSON, body=b"{}")
+
+    async def begin_authorization(self, pairs: Sequence[tuple[str, str]], federation: Federation) -> LoginRequest:
         return self._read("authorization", pairs)
 
     def metadata(self, federation: Federation) -> Document:
