@@ -288,7 +288,7 @@ class ClientModel(_Model):
     scope: str | None = None
     subject_type: Literal["pairwise", "public"] = "pairwise"
     sector_identifier_uri: WebAddress | None = None
-    id_token_signed_response_alg: Literal["RS256", "ES256"] = "RS256"
+    id_token_signed_response_alg: Literal["RS256", "PS256", "ES256"] = "RS256"
     require_pkce: bool = False
     client_uri: WebAddress | None = None
 

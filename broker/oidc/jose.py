@@ -24,7 +24,11 @@ from broker.oidc import json_object
 ACCEPTED_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "ES256", "ES384")
 """With which others may sign for us (RFC 8725 3.1: an explicit list, asymmetric only)."""
 
-SIGNING_KEYS: Mapping[str, type[PrivateKey]] = {"RS256": rsa.RSAPrivateKey, "ES256": ec.EllipticCurvePrivateKey}
+SIGNING_KEYS: Mapping[str, type[PrivateKey]] = {
+    "RS256": rsa.RSAPrivateKey,
+    "PS256": rsa.RSAPrivateKey,
+    "ES256": ec.EllipticCurvePrivateKey,
+}
 """With which we sign."""
 
 MAX_TOKEN_CHARACTERS = 100_000
@@ -180,11 +184,12 @@ def _active(keys: KeyRing, algorithm: str) -> _SigningKey | None:
 
 
 def _public_jwk(private: PrivateKey, kid: str) -> dict[str, object]:
+    """Without ``alg`` for RSA: one key signs by RS256 and by PS256, as each client registered (RFC 7517 4.4)."""
     if isinstance(private, rsa.RSAPrivateKey):
-        jwk, algorithm = RSAAlgorithm.to_jwk(private.public_key(), as_dict=True), "RS256"
+        jwk, stated = RSAAlgorithm.to_jwk(private.public_key(), as_dict=True), {}
     else:
-        jwk, algorithm = ECAlgorithm.to_jwk(private.public_key(), as_dict=True), "ES256"
-    return {name: jwk[name] for name in _PUBLIC_MEMBERS if name in jwk} | {"use": "sig", "alg": algorithm, "kid": kid}
+        jwk, stated = ECAlgorithm.to_jwk(private.public_key(), as_dict=True), {"alg": "ES256"}
+    return {name: jwk[name] for name in _PUBLIC_MEMBERS if name in jwk} | {"use": "sig", "kid": kid, **stated}
 
 
 def _header(token: str) -> Mapping[str, object]:

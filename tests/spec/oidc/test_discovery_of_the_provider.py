@@ -49,7 +49,7 @@ def test_discovery_3_the_issuer_is_the_base_url_and_the_endpoints_are_below_it(s
             ["client_secret_basic", "client_secret_post", "private_key_jwt"],
         ),
         ("subject_types_supported", ["pairwise", "public"]),
-        ("id_token_signing_alg_values_supported", ["RS256", "ES256"]),
+        ("id_token_signing_alg_values_supported", ["RS256", "PS256", "ES256"]),
         (
             "token_endpoint_auth_methods_supported",
             ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"],

@@ -349,8 +349,8 @@ class ServiceSide:
         header = jwt.get_unverified_header(token)
         claims: dict[str, Any] = jwt.decode(
             token,
-            keys[header["kid"]],
-            algorithms=["RS256", "ES256"],
+            keys[header["kid"]].key,
+            algorithms=["RS256", "PS256", "ES256"],
             audience="rooms",
             issuer=BASE_URL,
             options={"verify_exp": False, "verify_iat": False},
