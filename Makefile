@@ -39,7 +39,7 @@ type: $(READY) ## Types, strictly
 bench: debian-test $(READY) ## Logins a second, latency, CPU and memory; options in BENCH="--logins 500 --workers 1,2"
 	$(BIN)/python -m tests.bench $(BENCH)
 
-interop: debian-test $(READY) $(SPID) ## The four protocol pairs, and Apache's mod_auth_mellon and SimpleSAMLphp as real peers
+interop: debian-test $(READY) $(SPID) ## The four protocol pairs, and mod_auth_mellon, mod_auth_openidc, SimpleSAMLphp as real peers
 	$(BIN)/broker demo --check --port $${PORT:-18080} --dir var/interop
 	$(BIN)/pytest tests/interop
 

@@ -1,6 +1,6 @@
 """An Apache httpd of the tests' own: on loopback ports, in a folder of its own, ended by its process id.
 
-mod_auth_mellon is the service, SimpleSAMLphp (by mod_php) the city: both as Debian packages them.
+mod_auth_mellon and mod_auth_openidc are the services, SimpleSAMLphp (by mod_php) the city: both as Debian packages them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,18 @@ _USER = "www-data"
 def configuration(folder: Path, ports: Sequence[int], hosts: str) -> str:
     """``hosts``: the VirtualHosts."""
     (php,) = _MODULES.glob("libphp*.so")
-    names = ("mpm_prefork", "authn_core", "authz_core", "authz_user", "auth_mellon", "alias", "dir", "env", "mime")
+    names = (
+        "mpm_prefork",
+        "authn_core",
+        "authz_core",
+        "authz_user",
+        "auth_mellon",
+        "auth_openidc",
+        "alias",
+        "dir",
+        "env",
+        "mime",
+    )
     modules = [f"LoadModule {name}_module {_MODULES}/mod_{name}.so" for name in names]
     listens = [f"Listen {HOST}:{port}" for port in ports]
     user = [f"User {_USER}", f"Group {_USER}"] if os.geteuid() == 0 else []

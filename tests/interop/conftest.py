@@ -21,8 +21,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from tests.bench.parties import SECRET
 from tests.bench.processes import environment_of, free_port, run_once, serving
-from tests.interop import apache, mellon, simplesamlphp
+from tests.interop import apache, mellon, openidc, simplesamlphp
 from tests.interop.apache import HOST
 from tests.interop.visitor import Page, Visitor
 
@@ -85,6 +86,38 @@ client:
 attributes:
   - {name: mail, purpose: {en: Notifications}, required: true}
 status: production
+---
+kind: service
+id: rooms
+protocol: oidc
+owner: pori
+name: {en: Rooms}
+client:
+  client_id: rooms
+  client_secret: env:BENCH_SERVICE_SECRET
+  redirect_uris: [ROOMS/app/callback]
+  token_endpoint_auth_method: client_secret_basic
+  grant_types: [authorization_code, refresh_token]
+  require_pkce: true
+attributes:
+  - {name: mail, purpose: {en: Notifications}, required: true}
+  - {name: displayName, purpose: {en: Shown beside edits}}
+  - {name: affiliation, purpose: {en: Rights}}
+status: production
+---
+kind: service
+id: keyed
+protocol: oidc
+owner: pori
+name: {en: Keyed}
+client:
+  client_id: keyed
+  jwks_uri: KEYED/app/callback?jwks=rsa
+  redirect_uris: [KEYED/app/callback]
+  token_endpoint_auth_method: private_key_jwt
+attributes:
+  - {name: mail, purpose: {en: Notifications}, required: true}
+status: production
 """.replace("CLIENT", CLIENT)
 
 
@@ -96,6 +129,8 @@ class Peers:
     broker: str
     service: str
     city: str
+    rooms: str
+    keyed: str
 
     @property
     def issuer(self) -> str:
@@ -105,7 +140,7 @@ class Peers:
     def register(self, **city: object) -> None:
         """The documents in use. ``city``: further keys of the identity provider's."""
         more = "".join(f"{name}: {json.dumps(value)}\n" for name, value in city.items())
-        text = _DOCUMENTS.replace("# more\n", more)
+        text = _DOCUMENTS.replace("# more\n", more).replace("ROOMS", self.rooms).replace("KEYED", self.keyed)
         (self.folder / "documents" / "federation.yaml").write_text(text, "utf-8")
         _save(self.issuer, self.folder / "documents" / "ssp.xml")
         _apply(self.folder, self.broker)
@@ -142,7 +177,7 @@ def peers(_running: Peers) -> Peers:
 
 @contextmanager
 def _peers(folder: Path) -> Iterator[Peers]:
-    ports = {name: free_port() for name in ("broker", "service", "city")}
+    ports = {name: free_port() for name in ("broker", "service", "city", "rooms", "keyed")}
     base = {name: f"http://{HOST}:{port}" for name, port in ports.items()}
     documents = folder / "documents"
     documents.mkdir()
@@ -152,11 +187,15 @@ def _peers(folder: Path) -> Iterator[Peers]:
         _make_key(folder / "wiki.key", folder / "wiki.crt")
         hosts = mellon.host(folder, ports["service"], base["service"])
         hosts += simplesamlphp.host(folder, ports["city"], base["city"])
+        _make_key(folder / "rooms.key", folder / "rooms.crt")
+        hosts += openidc.host(folder, ports["rooms"], base["broker"], "rooms", SECRET)
+        hosts += openidc.host(folder, ports["keyed"], base["broker"], "keyed", "")
         _make_key(folder / "ssp" / "cert" / "idp.key", folder / "ssp" / "cert" / "idp.crt")
         (folder / "run").mkdir()
-        httpd = apache.configuration(folder, (ports["service"], ports["city"]), hosts)
+        listening = [port for name, port in ports.items() if name != "broker"]
+        httpd = apache.configuration(folder, listening, hosts)
         (folder / "httpd.conf").write_text(httpd, "utf-8")
-        peers = Peers(folder=folder, broker=base["broker"], service=base["service"], city=base["city"])
+        peers = Peers(folder=folder, **base)
         with apache.running(folder, f"{peers.service}/plain/mellon/metadata"):
             for name in ("plain", "mfa"):
                 _save(f"{peers.service}/{name}/mellon/metadata", documents / f"{name}.xml")

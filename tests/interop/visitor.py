@@ -1,4 +1,4 @@
-"""A person's browser among independent products: follows redirects, posts the forms that carry SAML on, keeps cookies."""
+"""A person's browser among independent products: follows redirects, posts the forms that carry messages on, keeps cookies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import requests
 from lxml import html
 
 _MOST_STEPS = 20
-_CARRIED = ("SAMLRequest", "SAMLResponse", "SAMLart")
+_CARRIED = ("SAMLRequest", "SAMLResponse", "SAMLart", "code")
 
 
 @dataclass(frozen=True, kw_only=True)
