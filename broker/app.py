@@ -43,6 +43,7 @@ from broker.state.store import RecordStore
 from broker.state.transactions import TransactionRecords
 from broker.web.about import about as about_broker
 from broker.web.cookies import Cookies
+from broker.web.cross_origin import cross_origin
 from broker.web.endpoints import Edges, Endpoints
 from broker.web.health import REVISION, Health
 from broker.web.inbound import BODY_LIMIT
@@ -212,7 +213,8 @@ def _application(
     endpoints = Endpoints(journey, edges, presenter, cookies, federation)
     operations = Operations(health, presenter)
     errors = Errors(journey, presenter)
-    app = web.Application(middlewares=[measured(settings.proxies), errors.middleware], client_max_size=BODY_LIMIT)
+    middlewares = [measured(settings.proxies), cross_origin(), errors.middleware]
+    app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT)
     app.add_routes(endpoints.routes())
     app.add_routes(operations.routes(metrics_here=not settings.metrics_listen))
     return app

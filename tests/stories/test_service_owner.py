@@ -114,6 +114,20 @@ async def test_a_service_reads_all_addresses_and_keys_from_the_broker_itself(tow
     assert root.find("ds:Signature", saml.NS) is not None
 
 
+async def test_core_5_3_a_client_in_a_browser_may_ask_from_another_origin(town: Town) -> None:
+    asked = {"Origin": "https://app.example", "Access-Control-Request-Method": "POST"}
+    preflight = await town.browser().send("OPTIONS", "/oidc/token", headers=asked)
+    refused = await town.browser().post(
+        "/oidc/token", {"grant_type": "authorization_code"}, Origin="https://app.example"
+    )
+    elsewhere = await town.browser().send("OPTIONS", "/oidc/authorize", headers=asked)
+
+    assert (preflight.status, preflight.headers["Access-Control-Allow-Origin"]) == (204, "*")
+    assert (refused.status, refused.headers["Access-Control-Allow-Origin"]) == (401, "*")
+    assert elsewhere.status == 405
+    assert "Access-Control-Allow-Origin" not in elsewhere.headers
+
+
 # --- asked wrongly -------------------------------------------------------------------------------------------------------
 
 
