@@ -20,13 +20,11 @@ from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from broker.demo import saml_peer
+from broker.keys.keyring import self_signed
 
 HOST = "127.0.0.1"
 _SECRETS = ("ULVILA_CLIENT_SECRET", "MEETING_ROOMS_SECRET")
@@ -134,23 +132,11 @@ def _key_and_certificate(folder: Path, name: str, common_name: str) -> saml_peer
         return files
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     _write_private(files.key, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    _write_private(files.certificate, _self_signed(key, common_name).public_bytes(Encoding.PEM))
-    return files
-
-
-def _self_signed(key: rsa.RSAPrivateKey, common_name: str) -> x509.Certificate:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-    now = datetime.now(UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + _CERTIFICATE_LIFETIME)
-        .sign(key, hashes.SHA256())
+    _write_private(
+        files.certificate,
+        self_signed(key, common_name, datetime.now(UTC), _CERTIFICATE_LIFETIME).public_bytes(Encoding.PEM),
     )
+    return files
 
 
 def kept_file(path: Path, new: Callable[[], bytes]) -> bytes:

@@ -122,6 +122,16 @@ def verify(token: str, keys: KeySet, *, types: tuple[str, ...] = ("JWT",)) -> tu
         raise TokenMalformed("payload") from error
 
 
+def numeric_date(claims: Mapping[str, object], name: str) -> float | None:
+    """RFC 7519 2: seconds since 1970; None where the claim is missing. Raises: TokenMalformed."""
+    value = claims.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -1e11 < value < 1e11:
+        raise TokenMalformed(f"{name} is not a time")
+    return float(value)
+
+
 def unverified_subject(token: str) -> str | None:
     """``sub`` of a token whose signature nobody has looked at: for finding the keys to judge it by, and nothing else."""
     try:

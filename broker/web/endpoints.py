@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from broker.errors import HomeAnswerInvalid, MalformedMessage
 from broker.federation.model import Federation, Protocol
@@ -54,6 +55,7 @@ class Endpoints:
         self._federation = federation
 
     def routes(self) -> list[web.RouteDef]:
+        provider = self._edges.openid_provider
         return [
             web.get("/saml/idp/sso", self.single_sign_on_redirect),
             web.post("/saml/idp/sso", self.single_sign_on_post),
@@ -66,12 +68,12 @@ class Endpoints:
             web.get("/.well-known/openid-configuration", self.openid_configuration),
             web.get("/oidc/authorize", self.authorize),
             web.post("/oidc/authorize", self.authorize),
-            web.post("/oidc/par", self.push),
-            web.post("/oidc/token", self.token),
-            web.post("/oidc/revoke", self.revoke),
-            web.post("/oidc/introspect", self.introspect),
-            web.get("/oidc/userinfo", self.userinfo),
-            web.post("/oidc/userinfo", self.userinfo),
+            web.post("/oidc/par", self._for_programs(provider.push)),
+            web.post("/oidc/token", self._for_programs(provider.token)),
+            web.post("/oidc/revoke", self._for_programs(provider.revoke)),
+            web.post("/oidc/introspect", self._for_programs(provider.introspect)),
+            web.get("/oidc/userinfo", self._for_programs(provider.userinfo)),
+            web.post("/oidc/userinfo", self._for_programs(provider.userinfo)),
             web.get("/oidc/jwks", self.jwks),
             web.get("/oidc/callback", self.callback),
             web.get("/login/{id}", self.show),
@@ -111,21 +113,13 @@ class Endpoints:
     async def jwks(self, request: web.Request) -> web.StreamResponse:
         return _answer(self._edges.openid_provider.jwks())
 
-    async def push(self, request: web.Request) -> web.StreamResponse:
-        return _answer(await self._edges.openid_provider.push(await _client_request(request), self._federation()))
+    def _for_programs(self, answer: Callable[[ClientRequest, Federation], Awaitable[HttpAnswer]]) -> Handler:
+        """An endpoint that a client asks itself, without a browser."""
 
-    async def token(self, request: web.Request) -> web.StreamResponse:
-        return _answer(await self._edges.openid_provider.token(await _client_request(request), self._federation()))
+        async def handler(request: web.Request) -> web.StreamResponse:
+            return _answer(await answer(await _client_request(request), self._federation()))
 
-    async def revoke(self, request: web.Request) -> web.StreamResponse:
-        return _answer(await self._edges.openid_provider.revoke(await _client_request(request), self._federation()))
-
-    async def introspect(self, request: web.Request) -> web.StreamResponse:
-        provider = self._edges.openid_provider
-        return _answer(await provider.introspect(await _client_request(request), self._federation()))
-
-    async def userinfo(self, request: web.Request) -> web.StreamResponse:
-        return _answer(await self._edges.openid_provider.userinfo(await _client_request(request), self._federation()))
+        return handler
 
     # --- toward cities -----------------------------------------------------------------------------------------------
 

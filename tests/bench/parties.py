@@ -8,11 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import xmlsec
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+
+from broker.keys.keyring import self_signed
 
 HOST = "127.0.0.1"
 CLAIM = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/"
@@ -51,7 +50,7 @@ class SigningKey:
     def make(cls, name: str) -> SigningKey:
         private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        certificate = _self_signed(private, name).public_bytes(Encoding.DER)
+        certificate = self_signed(private, name, datetime.now(UTC), timedelta(days=2)).public_bytes(Encoding.DER)
         key = xmlsec.Key.from_memory(pem, xmlsec.constants.KeyDataFormatPem)
         return cls(private=private, certificate=b64encode(certificate).decode("ascii"), xml=key)
 
@@ -209,19 +208,4 @@ def _key_descriptor(key: SigningKey) -> str:
     return (
         '<md:KeyDescriptor use="signing"><ds:KeyInfo xmlns:ds="http://www.w3.org/2000/09/xmldsig#"><ds:X509Data>'
         f"<ds:X509Certificate>{key.certificate}</ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor>"
-    )
-
-
-def _self_signed(key: rsa.RSAPrivateKey, common_name: str) -> x509.Certificate:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-    now = datetime.now(UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=2))
-        .sign(key, hashes.SHA256())
     )

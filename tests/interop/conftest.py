@@ -15,12 +15,10 @@ from pathlib import Path
 
 import pytest
 import requests
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
+from broker.keys.keyring import self_signed
 from tests.bench.parties import SECRET
 from tests.bench.processes import environment_of, free_port, run_once, serving
 from tests.interop import apache, mellon, openidc, simplesamlphp
@@ -241,17 +239,6 @@ def _save(url: str, path: Path) -> None:
 
 def _make_key(key_path: Path, certificate_path: Path) -> None:
     private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, key_path.stem)])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(private.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
-        .sign(private, hashes.SHA256())
-    )
     key_path.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    certificate = self_signed(private, key_path.stem, datetime.now(UTC), timedelta(days=1))
     certificate_path.write_bytes(certificate.public_bytes(Encoding.PEM))

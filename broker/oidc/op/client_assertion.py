@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from broker.federation.model import OidcClient
 from broker.login.ports import ReplayCache
+from broker.oidc import jose
 from broker.oidc.errors import InvalidClient
 from broker.oidc.jose import JoseError
 from broker.oidc.op.client_keys import ClientKeys
@@ -30,12 +31,12 @@ class ClientAssertions:
         """Raises: InvalidClient, ClientKeysUnavailable, StateUnavailable."""
         try:
             claims, algorithm = await self._keys.verify(assertion, client, types=_TYPES)
+            expires = check_times(claims, now, self._skew)
         except JoseError as error:
             raise InvalidClient(f"client_assertion: {type(error).__name__} {error}") from error
         if client.token_endpoint_auth_signing_alg not in (None, algorithm):
             raise InvalidClient("client_assertion: another alg than the registered one")
         check_parties(claims, client, self._audiences)
-        expires = check_times(claims, now, self._skew)
         id = claims.get("jti")
         if not isinstance(id, str) or not id:
             raise InvalidClient("client_assertion: jti is missing")
@@ -58,25 +59,15 @@ def check_parties(claims: Mapping[str, object], client: OidcClient, audiences: f
 
 
 def check_times(claims: Mapping[str, object], now: datetime, skew: timedelta) -> datetime:
-    """RFC 7523 3 (4 to 6): when it ends. Raises: InvalidClient."""
+    """RFC 7523 3 (4 to 6): when it ends. Raises: InvalidClient, TokenMalformed."""
     seconds, tolerance = now.timestamp(), skew.total_seconds()
-    expires = _number(claims, "exp")
+    expires = jose.numeric_date(claims, "exp")
     if expires is None or expires + tolerance <= seconds:
         raise InvalidClient("client_assertion: expired, or without exp")
     if expires - seconds > LONGEST_LIFE.total_seconds() + tolerance:
         raise InvalidClient("client_assertion: good for longer than an hour")
     for name in ("nbf", "iat"):
-        moment = _number(claims, name)
+        moment = jose.numeric_date(claims, name)
         if moment is not None and moment > seconds + tolerance:
             raise InvalidClient(f"client_assertion: {name} is in the future")
     return now + timedelta(seconds=expires - seconds)
-
-
-def _number(claims: Mapping[str, object], name: str) -> float | None:
-    """A NumericDate (RFC 7519 2). Raises: InvalidClient."""
-    value = claims.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not -1e11 < value < 1e11:
-        raise InvalidClient(f"client_assertion: {name} is not a time")
-    return float(value)

@@ -25,6 +25,7 @@ from broker.oidc.op import authorization, discovery, reply
 from broker.oidc.op.authorization import Come
 from broker.oidc.op.client_assertion import ClientAssertions
 from broker.oidc.op.client_authentication import ClientAuthentication
+from broker.oidc.op.client_endpoint import ClientEndpoint, Serve
 from broker.oidc.op.client_keys import ClientKeys
 from broker.oidc.op.grants import CODE, CODE_LIFETIME, LONGEST_REFRESH, CodeGrant, LoginGrant
 from broker.oidc.op.http import ClientRequest, HttpAnswer, json_answer
@@ -72,26 +73,26 @@ class OpenIdProvider:
         assertions = ClientAssertions(audiences=audiences, keys=client_keys, replay=replay, skew=clock_skew)
         clients = ClientAuthentication(assertions, clock)
         self._objects = RequestObjects(issuer=base_url, keys=client_keys, clock=clock, skew=clock_skew)
-        self._pushed = PushedRequests(issuer=base_url, clients=clients, grants=grants, check=self._checked)
-        self._token = TokenEndpoint(issuer=base_url, grants=grants, clients=clients, tokens=tokens)
+        self._pushed = PushedRequests(grants, self._checked)
+        introspection = IntrospectionEndpoint(issuer=base_url, tokens=tokens, signer=signer, clock=clock)
+
+        def endpoint(name: str, serve: Serve) -> ClientEndpoint:
+            return ClientEndpoint(name, issuer=base_url, clients=clients, serve=serve)
+
+        self._push = endpoint("pushed_request", self._pushed.serve)
+        self._token = endpoint("token", TokenEndpoint(grants, tokens).serve)
+        self._revocation = endpoint("revocation", RevocationEndpoint(tokens).serve)
+        self._introspection = endpoint("introspection", introspection.serve)
         self._userinfo = UserInfoEndpoint(issuer=base_url, tokens=tokens)
-        self._revocation = RevocationEndpoint(issuer=base_url, clients=clients, tokens=tokens)
-        self._introspection = IntrospectionEndpoint(
-            issuer=base_url, clients=clients, tokens=tokens, signer=signer, clock=clock
-        )
         self._discovery = json_answer(discovery.provider_metadata(base_url, signer), headers=_CACHED)
         self._jwks = json_answer(signer.jwks(), headers=_CACHED)
 
-    def read_authorization(self, pairs: Sequence[tuple[str, str]], federation: Federation) -> LoginRequest:
-        """``pairs``: parameters of the query or the form, decoded once, in order.
-
-        Raises: UnknownService, UnregisteredAddress, InvalidRequest (a page); RefusedRequest (the service is told).
-        """
-        return authorization.read(pairs, federation, self._subject_of_hint)
-
     async def begin_authorization(self, pairs: Sequence[tuple[str, str]], federation: Federation) -> LoginRequest:
-        """A request as it comes: open, with a request object, or as a reference to what was pushed. Raises: as
-        ``read_authorization``, and InvalidRequestUri, InvalidRequestObject (a page), StateUnavailable."""
+        """A request as it comes: open, with a request object, or as a reference to what was pushed.
+
+        ``pairs``: parameters of the query or the form, decoded once, in order. Raises: UnknownService, UnregisteredAddress,
+        InvalidRequest, InvalidRequestUri, InvalidRequestObject (a page), RefusedRequest (the service is told), StateUnavailable.
+        """
         asked = Parameters(pairs)
         request_uri = asked.get("request_uri") or ""
         if request_uri.startswith(PREFIX):
@@ -103,7 +104,7 @@ class OpenIdProvider:
 
     async def push(self, request: ClientRequest, federation: Federation) -> HttpAnswer:
         """Raises: StateUnavailable."""
-        return await self._pushed.answer(request, federation)
+        return await self._push.answer(request, federation)
 
     async def _resolved(self, pairs: Pairs, federation: Federation) -> tuple[Pairs, Come]:
         """The parameters of a request object in place of those around it. Raises: InvalidRequestObject, UnknownService."""

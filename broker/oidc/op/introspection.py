@@ -5,53 +5,37 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-import structlog
-
-from broker.errors import ServiceFault
-from broker.federation.model import Federation, OidcClient, Service
+from broker.federation.model import OidcClient, Service
 from broker.login.ports import Clock
 from broker.oidc.errors import InvalidClient
 from broker.oidc.jose import Signer
-from broker.oidc.op.client_authentication import ClientAuthentication
+from broker.oidc.op.client_endpoint import Asked
 from broker.oidc.op.grants import ACCESS_TOKEN_LIFETIME, AccessGrant, RefreshGrant
-from broker.oidc.op.http import NO_STORE, ClientRequest, HttpAnswer, error_answer, json_answer
+from broker.oidc.op.http import NO_STORE, HttpAnswer, json_answer
 from broker.oidc.op.issuing import Tokens
-from broker.oidc.op.parameters import Parameters, required
-
-log = structlog.get_logger(__name__)
+from broker.oidc.op.parameters import required
 
 SIGNED = "application/token-introspection+jwt"
 _INACTIVE: Mapping[str, object] = {"active": False}
 
 
 class IntrospectionEndpoint:
-    def __init__(
-        self, *, issuer: str, clients: ClientAuthentication, tokens: Tokens, signer: Signer, clock: Clock
-    ) -> None:
+    def __init__(self, *, issuer: str, tokens: Tokens, signer: Signer, clock: Clock) -> None:
         self._issuer = issuer
-        self._clients = clients
         self._tokens = tokens
         self._signer = signer
         self._clock = clock
 
-    async def answer(self, request: ClientRequest, federation: Federation) -> HttpAnswer:
-        """Raises: StateUnavailable."""
-        try:
-            form = Parameters(request.fields)
-            form.check()
-            service, client = await self._clients.of(request.authorization, form, federation)
-            if client.token_endpoint_auth_method == "none":
-                # RFC 7662 2.1: whoever asks is authenticated, against token scanning.
-                raise InvalidClient("a public client cannot ask", service=service.id)
-            found = await self._introspected(required(form, "token"), service, client)
-        except ServiceFault as fault:
-            log.info("oidc.introspection.refused", reason=fault.code, detail=fault.detail, **fault.context)
-            challenge = f'Basic realm="{self._issuer}"' if isinstance(fault, InvalidClient) else None
-            return error_answer(fault, challenge)
-        if request.accept != SIGNED:
+    async def serve(self, asked: Asked) -> HttpAnswer:
+        """Raises: InvalidClient, InvalidRequest, StateUnavailable."""
+        if asked.client.token_endpoint_auth_method == "none":
+            # RFC 7662 2.1: whoever asks is authenticated, against token scanning.
+            raise InvalidClient("a public client cannot ask", service=asked.service.id)
+        found = await self._introspected(required(asked.form, "token"), asked.service, asked.client)
+        if asked.request.accept != SIGNED:
             return json_answer(found)
         headers = {**NO_STORE, "Content-Type": SIGNED}
-        return HttpAnswer(status=200, headers=headers, body=self._signed(found, client).encode("ascii"))
+        return HttpAnswer(status=200, headers=headers, body=self._signed(found, asked.client).encode("ascii"))
 
     async def _introspected(self, token: str, service: Service, client: OidcClient) -> Mapping[str, object]:
         """RFC 7662 2.2: of a token that is not the asking client's no more than of one that does not exist."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import structlog
@@ -184,12 +184,4 @@ def id_token_claims(
 
 def _refreshed(login: LoginGrant) -> LoginGrant:
     """OIDC Core 12.2: who logged in and when stays; the nonce was for the login's own answer."""
-    claims = {name: value for name, value in login.id_token.items() if name != "nonce"}
-    return LoginGrant(
-        service=login.service,
-        organisation=login.organisation,
-        scopes=login.scopes,
-        until=login.until,
-        id_token=claims,
-        userinfo=login.userinfo,
-    )
+    return replace(login, id_token={name: value for name, value in login.id_token.items() if name != "nonce"})

@@ -7,19 +7,12 @@ import secrets
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-import structlog
-
-from broker.errors import ServiceFault
 from broker.federation.model import Federation
-from broker.login.edges import RefusedRequest
 from broker.login.ports import GrantStore
-from broker.oidc.errors import InvalidClient, InvalidRequest, InvalidRequestUri
-from broker.oidc.op.client_authentication import ClientAuthentication
-from broker.oidc.op.http import ClientRequest, HttpAnswer, error_answer, json_answer
-from broker.oidc.op.parameters import Parameters
+from broker.oidc.errors import InvalidRequest, InvalidRequestUri
+from broker.oidc.op.client_endpoint import Asked
+from broker.oidc.op.http import HttpAnswer, json_answer
 from broker.oidc.op.request_object import Pairs
-
-log = structlog.get_logger(__name__)
 
 PREFIX = "urn:ietf:params:oauth:request_uri:"
 LIFETIME = timedelta(seconds=90)
@@ -34,25 +27,24 @@ RefusedRequest."""
 
 
 class PushedRequests:
-    def __init__(self, *, issuer: str, clients: ClientAuthentication, grants: GrantStore, check: Check) -> None:
-        self._issuer = issuer
-        self._clients = clients
+    def __init__(self, grants: GrantStore, check: Check) -> None:
         self._grants = grants
         self._check = check
 
-    async def answer(self, request: ClientRequest, federation: Federation) -> HttpAnswer:
-        """RFC 9126 2.2, 2.3. Raises: StateUnavailable."""
-        try:
-            return await self._pushed(request, federation)
-        except (RefusedRequest, ServiceFault) as error:
-            return self._refused(error)
-
-    def _refused(self, error: RefusedRequest | ServiceFault) -> HttpAnswer:
-        """RFC 9126 2.3: the client is told here, whatever the browser would have been told."""
-        fault = error.fault if isinstance(error, RefusedRequest) else error
-        assert isinstance(fault, ServiceFault), "a request is refused for the service's fault"
-        log.info("oidc.pushed_request.refused", reason=fault.code, detail=fault.detail, **fault.context)
-        return error_answer(fault, f'Basic realm="{self._issuer}"' if isinstance(fault, InvalidClient) else None)
+    async def serve(self, asked: Asked) -> HttpAnswer:
+        """RFC 9126 2.1 to 2.3. Raises: ServiceFault, RefusedRequest, StateUnavailable."""
+        if asked.form.get("request_uri") is not None:
+            raise InvalidRequest("request_uri is not pushed", service=asked.service.id)
+        client_id = asked.client.client_id
+        pairs = tuple((name, value) for name, value in asked.request.fields if name not in _OF_THE_CLIENT)
+        if asked.form.get("client_id") is None:
+            pairs = (*pairs, ("client_id", client_id))
+        checked = await self._check(pairs, asked.federation)
+        reference = secrets.token_urlsafe(32)
+        record = json.dumps({"client_id": client_id, "pairs": checked}).encode("utf-8")
+        await self._grants.put(_KIND, reference, record, LIFETIME)
+        answer = {"request_uri": PREFIX + reference, "expires_in": int(LIFETIME.total_seconds())}
+        return json_answer(answer, status=201)
 
     async def parameters(self, request_uri: str, client_id: str | None) -> Pairs:
         """What was pushed. It may be read again until a code is given for it, so that a page can be loaded anew.
@@ -70,19 +62,3 @@ class PushedRequests:
     async def spend(self, request_uri: str) -> None:
         """A code was given for it (RFC 9126 7.3). Raises: StateUnavailable."""
         await self._grants.remove(_KIND, request_uri.removeprefix(PREFIX))
-
-    async def _pushed(self, request: ClientRequest, federation: Federation) -> HttpAnswer:
-        form = Parameters(request.fields)
-        form.check()
-        service, client = await self._clients.of(request.authorization, form, federation)
-        if form.get("request_uri") is not None:
-            raise InvalidRequest("request_uri is not pushed", service=service.id)
-        pairs = tuple((name, value) for name, value in request.fields if name not in _OF_THE_CLIENT)
-        if form.get("client_id") is None:
-            pairs = (*pairs, ("client_id", client.client_id))
-        checked = await self._check(pairs, federation)
-        reference = secrets.token_urlsafe(32)
-        record = json.dumps({"client_id": client.client_id, "pairs": checked}).encode("utf-8")
-        await self._grants.put(_KIND, reference, record, LIFETIME)
-        answer = {"request_uri": PREFIX + reference, "expires_in": int(LIFETIME.total_seconds())}
-        return json_answer(answer, status=201)

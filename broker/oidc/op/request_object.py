@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from broker.federation.model import OidcClient
 from broker.login.ports import Clock
+from broker.oidc import jose
 from broker.oidc.errors import ClientKeysUnavailable, InvalidRequestObject
 from broker.oidc.jose import JoseError
 from broker.oidc.op.client_keys import ClientKeys
@@ -33,12 +34,12 @@ class RequestObjects:
         """
         try:
             claims, algorithm = await self._keys.verify(text, client, types=_TYPES)
+            check_times(claims, self._clock().timestamp(), self._skew.total_seconds())
         except (JoseError, ClientKeysUnavailable) as error:
             raise InvalidRequestObject(f"{type(error).__name__} {error}") from error
         if client.request_object_signing_alg not in (None, algorithm):
             raise InvalidRequestObject("another alg than the registered one")
         check_parties(claims, client, self._issuer)
-        check_times(claims, self._clock().timestamp(), self._skew.total_seconds())
         return tuple(_pairs(claims))
 
 
@@ -52,14 +53,10 @@ def check_parties(claims: Mapping[str, object], client: OidcClient, issuer: str)
 
 
 def check_times(claims: Mapping[str, object], now: float, skew: float) -> None:
-    """RFC 7519 4.1.4, 4.1.5. Raises: InvalidRequestObject."""
+    """RFC 7519 4.1.4, 4.1.5. Raises: InvalidRequestObject, TokenMalformed."""
     for name in ("exp", "nbf", "iat"):
-        value = claims.get(name)
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise InvalidRequestObject(f"{name} is not a time")
-        if (value + skew <= now) if name == "exp" else (value > now + skew):
+        moment = jose.numeric_date(claims, name)
+        if moment is not None and ((moment + skew <= now) if name == "exp" else (moment > now + skew)):
             raise InvalidRequestObject(f"{name}: expired, or not valid yet")
 
 

@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-import structlog
-
-from broker.errors import ServiceFault
-from broker.federation.model import Federation, Service
-from broker.oidc.errors import InvalidClient
-from broker.oidc.op.client_authentication import ClientAuthentication
+from broker.federation.model import Service
+from broker.oidc.op.client_endpoint import Asked
 from broker.oidc.op.grants import handle
-from broker.oidc.op.http import NO_STORE, ClientRequest, HttpAnswer, error_answer
+from broker.oidc.op.http import NO_STORE, HttpAnswer
 from broker.oidc.op.issuing import Tokens
-from broker.oidc.op.parameters import Parameters, required
-
-log = structlog.get_logger(__name__)
+from broker.oidc.op.parameters import required
 
 
 class RevocationEndpoint:
-    def __init__(self, *, issuer: str, clients: ClientAuthentication, tokens: Tokens) -> None:
-        self._challenge = f'Basic realm="{issuer}"'
-        self._clients = clients
+    def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
 
-    async def answer(self, request: ClientRequest, federation: Federation) -> HttpAnswer:
+    async def serve(self, asked: Asked) -> HttpAnswer:
         """RFC 7009 2.2: a token that is unknown, or another client's, is answered like one that was revoked. Raises:
-        StateUnavailable."""
-        try:
-            form = Parameters(request.fields)
-            form.check()
-            service, _ = await self._clients.of(request.authorization, form, federation)
-            await self._revoke(required(form, "token"), service)
-        except ServiceFault as fault:
-            log.info("oidc.revocation.refused", reason=fault.code, detail=fault.detail, **fault.context)
-            return error_answer(fault, self._challenge if isinstance(fault, InvalidClient) else None)
+        InvalidRequest, StateUnavailable."""
+        await self._revoke(required(asked.form, "token"), asked.service)
         return HttpAnswer(status=200, headers=NO_STORE, body=b"")
 
     async def _revoke(self, token: str, service: Service) -> None:

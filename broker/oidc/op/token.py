@@ -5,18 +5,15 @@ Loaded, decided, saved: ``check_exchange`` decides and does no input or output.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import structlog
 
-from broker.errors import ServiceFault
-from broker.federation.model import Federation, OidcClient, Service
+from broker.federation.model import OidcClient, Service
 from broker.login.ports import GrantStore
 from broker.oidc import pkce
-from broker.oidc.errors import InvalidClient, InvalidGrant, UnauthorizedClient, UnsupportedGrantType
-from broker.oidc.op.client_authentication import ClientAuthentication
+from broker.oidc.errors import InvalidGrant, UnauthorizedClient, UnsupportedGrantType
+from broker.oidc.op.client_endpoint import Asked
 from broker.oidc.op.grants import CODE, LONGEST_REFRESH, SPENT_CODE, CodeGrant, read_code_grant
-from broker.oidc.op.http import ClientRequest, HttpAnswer, error_answer, json_answer
+from broker.oidc.op.http import HttpAnswer, json_answer
 from broker.oidc.op.issuing import Tokens
 from broker.oidc.op.parameters import Parameters, required
 
@@ -28,45 +25,33 @@ GRANT_TYPES = (AUTHORIZATION_CODE, REFRESH_TOKEN)
 
 
 class TokenEndpoint:
-    def __init__(self, *, issuer: str, grants: GrantStore, clients: ClientAuthentication, tokens: Tokens) -> None:
-        self._issuer = issuer
+    def __init__(self, grants: GrantStore, tokens: Tokens) -> None:
         self._grants = grants
-        self._clients = clients
         self._tokens = tokens
 
-    async def answer(self, request: ClientRequest, federation: Federation) -> HttpAnswer:
-        """Raises: StateUnavailable."""
-        try:
-            form = Parameters(request.fields)
-            form.check()
-            service, client = await self._clients.of(request.authorization, form, federation)
-            if checked_grant_type(form, client) == REFRESH_TOKEN:
-                return json_answer(await self._refresh(form, service, client, federation))
-            return json_answer(await self._exchange(form, service, client))
-        except ServiceFault as fault:
-            log.info("oidc.token.refused", reason=fault.code, detail=fault.detail, **fault.context)
-            challenge = f'Basic realm="{self._issuer}"' if isinstance(fault, InvalidClient) else None
-            return error_answer(fault, challenge)
+    async def serve(self, asked: Asked) -> HttpAnswer:
+        """Raises: ServiceFault, StateUnavailable."""
+        if checked_grant_type(asked.form, asked.client) == REFRESH_TOKEN:
+            return await self._refresh(asked)
+        return await self._exchange(asked)
 
-    async def _refresh(
-        self, form: Parameters, service: Service, client: OidcClient, federation: Federation
-    ) -> Mapping[str, object]:
-        token = required(form, "refresh_token")
-        return await self._tokens.refresh(token, form.words("scope"), service, client, federation)
+    async def _refresh(self, asked: Asked) -> HttpAnswer:
+        token, scopes = required(asked.form, "refresh_token"), asked.form.words("scope")
+        return json_answer(await self._tokens.refresh(token, scopes, asked.service, asked.client, asked.federation))
 
-    async def _exchange(self, form: Parameters, service: Service, client: OidcClient) -> Mapping[str, object]:
-        code = required(form, "code")
-        redirect_uri = required(form, "redirect_uri")
+    async def _exchange(self, asked: Asked) -> HttpAnswer:
+        code = required(asked.form, "code")
+        redirect_uri = required(asked.form, "redirect_uri")
         # Whoever brings the code, rightly or not, brings it for the last time.
         record = await self._grants.take(CODE, code)
         if record is None:
-            await self._revoke_what_was_issued(code, service)
-            raise InvalidGrant("unknown, used or expired", service=service.id)
+            await self._revoke_what_was_issued(code, asked.service)
+            raise InvalidGrant("unknown, used or expired", service=asked.service.id)
         grant = read_code_grant(record)
-        check_exchange(grant, service, redirect_uri, form.get("code_verifier"))
-        named = self._tokens.name(grant.login, client)
+        check_exchange(grant, asked.service, redirect_uri, asked.form.get("code_verifier"))
+        named = self._tokens.name(grant.login, asked.client)
         await self._grants.put(SPENT_CODE, code, named.ends.encode("ascii"), LONGEST_REFRESH)
-        return await self._tokens.issue(grant.login, client, named)
+        return json_answer(await self._tokens.issue(grant.login, asked.client, named))
 
     async def _revoke_what_was_issued(self, code: str, service: Service) -> None:
         """RFC 6749 4.1.2: a code that comes twice may have been stolen, so the tokens of its first use end."""

@@ -86,21 +86,21 @@ async def test_P7_no_secret_lies_in_the_grant_store_in_the_clear(side: ServiceSi
 
 
 @pytest.mark.parametrize("method", [None, "plain", "s256", "S512"])
-def test_pkce_downgrade_to_plain_is_refused(side: ServiceSide, method: str | None) -> None:
+async def test_pkce_downgrade_to_plain_is_refused(side: ServiceSide, method: str | None) -> None:
     with pytest.raises(RefusedRequest) as caught:
-        side.read(code_challenge_method=method)
+        await side.begin(code_challenge_method=method)
     assert isinstance(caught.value.fault, PkceRequired)
 
 
 @pytest.mark.parametrize(
     "registered", [{"require_pkce": True}, {"token_endpoint_auth_method": "none", "client_secret": None}]
 )
-def test_pkce_downgrade_by_leaving_it_out_is_refused_where_it_is_required(
+async def test_pkce_downgrade_by_leaving_it_out_is_refused_where_it_is_required(
     side: ServiceSide, registered: dict[str, Any]
 ) -> None:
     side.register(**registered)
     with pytest.raises(RefusedRequest) as caught:
-        side.read(code_challenge=None, code_challenge_method=None)
+        await side.begin(code_challenge=None, code_challenge_method=None)
     assert isinstance(caught.value.fault, PkceRequired)
 
 
@@ -111,9 +111,9 @@ async def test_pkce_downgrade_by_stripping_the_challenge_on_its_way_is_noticed(s
 
 
 @pytest.mark.parametrize("challenge", ["c" * 42, "c" * 44, "c" * 42 + "=", "c" * 43 + "\n", "ä" * 43])
-def test_a_challenge_that_s256_never_makes_is_refused(side: ServiceSide, challenge: str) -> None:
+async def test_a_challenge_that_s256_never_makes_is_refused(side: ServiceSide, challenge: str) -> None:
     with pytest.raises(RefusedRequest) as caught:
-        side.read(code_challenge=challenge)
+        await side.begin(code_challenge=challenge)
     assert isinstance(caught.value.fault, InvalidRequest)
 
 
@@ -151,18 +151,18 @@ LOOKALIKES = [
 
 
 @pytest.mark.parametrize("address", LOOKALIKES)
-def test_P5_an_address_that_is_not_exactly_registered_gets_nothing_not_even_an_error(
+async def test_P5_an_address_that_is_not_exactly_registered_gets_nothing_not_even_an_error(
     side: ServiceSide, address: str
 ) -> None:
     for changes in ({}, {"scope": "nonsense"}, {"prompt": "none login"}):
         with pytest.raises(UnregisteredAddress):
-            side.read(**{"redirect_uri": address, **changes})
+            await side.begin(**{"redirect_uri": address, **changes})
 
 
-def test_P5_a_loopback_address_is_compared_with_its_port(side: ServiceSide) -> None:
+async def test_P5_a_loopback_address_is_compared_with_its_port(side: ServiceSide) -> None:
     side.register(redirect_uris=("http://127.0.0.1:8081/callback",))
     with pytest.raises(UnregisteredAddress):
-        side.read(redirect_uri="http://127.0.0.1:8082/callback")
+        await side.begin(redirect_uri="http://127.0.0.1:8082/callback")
 
 
 @pytest.mark.parametrize("address", LOOKALIKES)
@@ -181,16 +181,18 @@ async def test_P5_the_code_is_for_the_address_that_it_was_sent_to(side: ServiceS
         ("redirect_uri", UnregisteredAddress),
     ],
 )
-def test_a_repeated_client_or_address_is_answered_by_a_page(side: ServiceSide, name: str, fault: type[Fault]) -> None:
+async def test_a_repeated_client_or_address_is_answered_by_a_page(
+    side: ServiceSide, name: str, fault: type[Fault]
+) -> None:
     pairs = request_pairs()
     with pytest.raises(fault):
-        side.read([*pairs, next(pair for pair in pairs if pair[0] == name)])
+        await side.begin([*pairs, next(pair for pair in pairs if pair[0] == name)])
 
 
 @pytest.mark.parametrize("name", ["state", "nonce", "scope", "response_type", "code_challenge", "prompt", "extra"])
-def test_rfc6749_3_1_a_repeated_parameter_is_an_invalid_request(side: ServiceSide, name: str) -> None:
+async def test_rfc6749_3_1_a_repeated_parameter_is_an_invalid_request(side: ServiceSide, name: str) -> None:
     with pytest.raises(RefusedRequest) as caught:
-        side.read([*request_pairs(), (name, "a"), (name, "b")])
+        await side.begin([*request_pairs(), (name, "a"), (name, "b")])
     assert isinstance(caught.value.fault, InvalidRequest)
     if name == "state":
         assert reply.read(caught.value.request.reply).state is None
@@ -199,23 +201,23 @@ def test_rfc6749_3_1_a_repeated_parameter_is_an_invalid_request(side: ServiceSid
 @pytest.mark.parametrize(
     "name", ["state", "nonce", "scope", "login_hint", "acr_values", "claims", "id_token_hint", "x"]
 )
-def test_an_oversized_parameter_is_refused_and_neither_cut_nor_kept(side: ServiceSide, name: str) -> None:
+async def test_an_oversized_parameter_is_refused_and_neither_cut_nor_kept(side: ServiceSide, name: str) -> None:
     with pytest.raises(RefusedRequest) as caught:
-        side.read(**{name: "x" * 100_000})
+        await side.begin(**{name: "x" * 100_000})
     assert isinstance(caught.value.fault, InvalidRequest)
     assert sum(len(text) for text in caught.value.request.reply.values()) < 1000
 
 
-def test_a_long_state_and_nonce_are_kept_whole(side: ServiceSide) -> None:
-    asked = reply.read(side.read(state="s" * 4096, nonce="n" * 384).reply)
+async def test_a_long_state_and_nonce_are_kept_whole(side: ServiceSide) -> None:
+    asked = reply.read((await side.begin(state="s" * 4096, nonce="n" * 384)).reply)
     assert asked.state == "s" * 4096
     assert asked.nonce == "n" * 384
 
 
 @pytest.mark.parametrize("name", ["client_id", "state", "scope"])
-def test_text_that_is_not_unicode_is_answered_by_a_page(side: ServiceSide, name: str) -> None:
+async def test_text_that_is_not_unicode_is_answered_by_a_page(side: ServiceSide, name: str) -> None:
     with pytest.raises(InvalidRequest):
-        side.read(**{name: "a\udcff"})
+        await side.begin(**{name: "a\udcff"})
 
 
 @pytest.mark.parametrize("field", ["code", "client_secret", "redirect_uri", "grant_type", "extra"])
@@ -240,11 +242,11 @@ async def test_repeated_oversized_and_broken_fields_at_the_token_endpoint(side: 
     )
 )
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_P5_whatever_comes_is_read_or_refused_and_only_the_registered_address_is_ever_answered(
+async def test_P5_whatever_comes_is_read_or_refused_and_only_the_registered_address_is_ever_answered(
     side: ServiceSide, pairs: list[tuple[str, str]]
 ) -> None:
     try:
-        told = side.read(pairs)
+        told = await side.begin(pairs)
     except RefusedRequest as refused:
         told = refused.request
     except (UnknownService, UnregisteredAddress, InvalidRequest):

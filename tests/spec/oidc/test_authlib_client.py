@@ -62,7 +62,7 @@ def session_of(side: ServiceSide, method: str) -> OAuth2Session:
 
 def log_in(side: ServiceSide, session: OAuth2Session) -> Mapping[str, Any]:
     url, state = session.create_authorization_url(f"{BASE_URL}/oidc/authorize", nonce="n-1", code_verifier=VERIFIER)
-    request = side.read(parse_qsl(urlsplit(url).query))
+    request = asyncio.run(side.begin(parse_qsl(urlsplit(url).query)))
     delivery = asyncio.run(side.answer(request))
     assert isinstance(delivery, Redirect)
     tokens: Mapping[str, Any] = session.fetch_token(

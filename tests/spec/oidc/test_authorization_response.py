@@ -18,7 +18,7 @@ async def refuse(side: ServiceSide, request: LoginRequest, fault: Fault) -> Deli
 
 
 async def test_rfc6749_4_1_2_the_answer_has_a_code_and_the_state_as_it_was_sent(side: ServiceSide) -> None:
-    delivery = await side.answer(side.read())
+    delivery = await side.answer(await side.begin())
 
     assert isinstance(delivery, Redirect)
     assert delivery.url.startswith(f"{REDIRECT_URI}?")
@@ -27,7 +27,7 @@ async def test_rfc6749_4_1_2_the_answer_has_a_code_and_the_state_as_it_was_sent(
 
 
 async def test_rfc6749_4_1_2_without_a_state_there_is_none(side: ServiceSide) -> None:
-    assert "state" not in fields_of(await side.answer(side.read(state=None)))
+    assert "state" not in fields_of(await side.answer(await side.begin(state=None)))
 
 
 async def test_rfc6749_10_10_a_code_has_256_bits_and_is_never_the_same(side: ServiceSide) -> None:
@@ -46,18 +46,18 @@ async def test_fapi2_5_3_2_1_a_code_lives_for_sixty_seconds(side: ServiceSide) -
 async def test_rfc6749_3_1_2_the_query_of_a_redirect_uri_is_kept(side: ServiceSide) -> None:
     address = "https://rooms.example/callback?tenant=1"
     side.register(redirect_uris=(address,))
-    delivery = await side.answer(side.read(redirect_uri=address))
+    delivery = await side.answer(await side.begin(redirect_uri=address))
     assert isinstance(delivery, Redirect)
     assert delivery.url.startswith(f"{address}&code=")
 
 
 async def test_rfc9207_2_the_answer_and_the_refusal_name_the_issuer(side: ServiceSide) -> None:
-    assert fields_of(await side.answer(side.read()))["iss"] == BASE_URL
-    assert fields_of(await refuse(side, side.read(), NoAgreement()))["iss"] == BASE_URL
+    assert fields_of(await side.answer(await side.begin()))["iss"] == BASE_URL
+    assert fields_of(await refuse(side, await side.begin(), NoAgreement()))["iss"] == BASE_URL
 
 
 async def test_form_post_2_the_fields_are_posted_and_nothing_is_in_the_address(side: ServiceSide) -> None:
-    request = side.read(response_mode="form_post")
+    request = await side.begin(response_mode="form_post")
     for delivery in (await side.answer(request), await refuse(side, request, NoAgreement())):
         assert isinstance(delivery, FormPost)
         assert delivery.url == REDIRECT_URI
@@ -75,19 +75,19 @@ async def test_form_post_2_the_fields_are_posted_and_nothing_is_in_the_address(s
 async def test_rfc6749_4_1_2_1_a_refusal_is_told_by_its_error_and_our_stable_reason(
     side: ServiceSide, fault: Fault, error: str
 ) -> None:
-    fields = fields_of(await refuse(side, side.read(), fault))
+    fields = fields_of(await refuse(side, await side.begin(), fault))
     assert fields == {"error": error, "error_description": fault.code, "state": "st&te 1", "iss": BASE_URL}
 
 
 async def test_rfc6749_4_1_2_1_a_wrong_request_is_told_at_the_verified_address(side: ServiceSide) -> None:
     with pytest.raises(RefusedRequest) as caught:
-        side.read(scope="email")
+        await side.begin(scope="email")
     fields = fields_of(await refuse(side, caught.value.request, caught.value.fault))
     assert (fields["error"], fields["state"]) == ("invalid_scope", "st&te 1")
 
 
 async def test_P5_nothing_is_sent_to_an_address_whose_registration_ended_meanwhile(side: ServiceSide) -> None:
-    request = side.read()
+    request = await side.begin()
     side.register(redirect_uris=("https://rooms.example/new",))
     with pytest.raises(UnregisteredAddress):
         await side.answer(request)

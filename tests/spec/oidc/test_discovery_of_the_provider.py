@@ -67,19 +67,19 @@ def test_discovery_3_only_true_statements(side: ServiceSide, name: str, value: o
 
 
 @pytest.mark.parametrize(("name", "fault"), [("request_uri", RequestUriNotSupported)])
-def test_discovery_3_what_is_said_not_to_be_supported_is_refused(
+async def test_discovery_3_what_is_said_not_to_be_supported_is_refused(
     side: ServiceSide, name: str, fault: type[Fault]
 ) -> None:
     with pytest.raises(RefusedRequest) as caught:
-        side.read(**{name: "x"})
+        await side.begin(**{name: "x"})
     assert isinstance(caught.value.fault, fault)
 
 
-def test_discovery_3_every_scope_and_prompt_that_is_advertised_is_accepted(side: ServiceSide) -> None:
+async def test_discovery_3_every_scope_and_prompt_that_is_advertised_is_accepted(side: ServiceSide) -> None:
     found = json_of(side.provider.discovery())
-    side.read(scope=" ".join(found["scopes_supported"]))
+    await side.begin(scope=" ".join(found["scopes_supported"]))
     for prompt in found["prompt_values_supported"]:
-        side.read(prompt=prompt)
+        await side.begin(prompt=prompt)
 
 
 def test_discovery_3_no_restricted_claim_is_offered(side: ServiceSide) -> None:

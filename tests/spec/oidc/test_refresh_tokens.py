@@ -10,32 +10,18 @@ import pytest
 from structlog.testing import capture_logs
 
 from broker.federation.model import OrganisationId
-from broker.oidc.op.http import HttpAnswer
 from tests.unit.oidc.parties import (
     NOW,
     OTHER_CLIENT,
+    REFRESHING,
     ROOMS_CLIENT,
     ServiceSide,
     basic,
+    error_of,
     federation_of,
     fields_of,
     json_of,
 )
-
-BOTH = ("authorization_code", "refresh_token")
-
-
-@pytest.fixture
-def refreshing(side: ServiceSide) -> ServiceSide:
-    side.register(grant_types=BOTH)
-    return side
-
-
-def error_of(answer: HttpAnswer, status: int = 400) -> str:
-    assert answer.status == status, answer.body
-    assert answer.headers["Cache-Control"] == "no-store"
-    return str(json_of(answer)["error"])
-
 
 # --- who gets one, and for how long -------------------------------------------------------------------------------------
 
@@ -55,7 +41,7 @@ async def test_core_11_offline_access_is_granted_to_who_may_refresh(
     side: ServiceSide, registered: bool, scope: str
 ) -> None:
     if registered:
-        side.register(grant_types=BOTH)
+        side.register(grant_types=REFRESHING)
     assert (await side.tokens(scope="openid offline_access"))["scope"] == scope
 
 
@@ -71,7 +57,7 @@ async def test_it_lasts_for_twelve_hours_after_the_login_however_often_it_is_use
 
 
 async def test_it_ends_with_the_city_s_session(refreshing: ServiceSide) -> None:
-    answer = await refreshing.answer(refreshing.read(), session_ends=NOW + timedelta(hours=1))
+    answer = await refreshing.answer(await refreshing.begin(), session_ends=NOW + timedelta(hours=1))
     tokens = json_of(await refreshing.exchange(fields_of(answer)["code"]))
     refreshing.clock.advance(minutes=59)
     token = (await refreshing.refreshed(tokens["refresh_token"]))["refresh_token"]
@@ -80,7 +66,7 @@ async def test_it_ends_with_the_city_s_session(refreshing: ServiceSide) -> None:
 
 
 async def test_a_session_of_the_city_that_has_ended_gives_none(refreshing: ServiceSide) -> None:
-    answer = await refreshing.answer(refreshing.read(), session_ends=NOW)
+    answer = await refreshing.answer(await refreshing.begin(), session_ends=NOW)
     assert "refresh_token" not in json_of(await refreshing.exchange(fields_of(answer)["code"]))
 
 
@@ -153,8 +139,8 @@ async def test_an_access_token_or_a_code_is_none(refreshing: ServiceSide) -> Non
 
 async def test_rfc6749_10_4_another_client_s_try_is_refused_and_harms_nobody(refreshing: ServiceSide) -> None:
     token = (await refreshing.tokens())["refresh_token"]
-    rooms = replace(ROOMS_CLIENT, grant_types=BOTH)
-    refreshing.federation = federation_of(rooms, replace(OTHER_CLIENT, grant_types=BOTH))
+    rooms = replace(ROOMS_CLIENT, grant_types=REFRESHING)
+    refreshing.federation = federation_of(rooms, replace(OTHER_CLIENT, grant_types=REFRESHING))
     assert error_of(await refreshing.refresh(token, basic("other", "other secret"))) == "invalid_grant"
     await refreshing.refreshed(token)
 
@@ -173,7 +159,7 @@ async def test_a_client_whose_registration_lost_the_grant(refreshing: ServiceSid
 
 
 async def test_a_public_client_refreshes_by_rotation_alone(side: ServiceSide) -> None:
-    side.register(grant_types=BOTH, token_endpoint_auth_method="none", client_secret=None)
+    side.register(grant_types=REFRESHING, token_endpoint_auth_method="none", client_secret=None)
     answer = await side.exchange(await side.code(), None, client_id="rooms")
     token = json_of(answer)["refresh_token"]
     assert (await side.refresh(token, None, client_id="rooms")).status == 200
@@ -223,7 +209,7 @@ async def test_rfc6749_4_1_2_a_code_that_comes_twice_ends_the_family(refreshing:
 
 
 async def test_P4_who_may_no_longer_reach_the_service_is_not_refreshed(refreshing: ServiceSide) -> None:
-    answer = await refreshing.answer(refreshing.read(), organisation=OrganisationId("stranger"))
+    answer = await refreshing.answer(await refreshing.begin(), organisation=OrganisationId("stranger"))
     tokens = json_of(await refreshing.exchange(fields_of(answer)["code"]))
 
     assert error_of(await refreshing.refresh(tokens["refresh_token"])) == "invalid_grant"

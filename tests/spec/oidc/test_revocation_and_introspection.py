@@ -9,24 +9,20 @@ from dataclasses import replace
 import jwt
 import pytest
 
-from broker.oidc.op.http import HttpAnswer
-from tests.unit.oidc.parties import BASE_URL, NOW, OTHER_CLIENT, SECRET, ServiceSide, basic, federation_of, json_of
+from tests.unit.oidc.parties import (
+    BASE_URL,
+    NOW,
+    OTHER_CLIENT,
+    SECRET,
+    ServiceSide,
+    basic,
+    error_of,
+    federation_of,
+    json_of,
+)
 
-BOTH = ("authorization_code", "refresh_token")
 OTHER = basic("other", "other secret")
 SIGNED = "application/token-introspection+jwt"
-
-
-@pytest.fixture
-def refreshing(side: ServiceSide) -> ServiceSide:
-    side.register(grant_types=BOTH)
-    return side
-
-
-def error_of(answer: HttpAnswer, status: int = 400) -> str:
-    assert answer.status == status, answer.body
-    assert answer.headers["Cache-Control"] == "no-store"
-    return str(json_of(answer)["error"])
 
 
 # --- RFC 7009 -----------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from broker.oidc import pkce
-from broker.oidc.op.http import ClientRequest, HttpAnswer
+from broker.oidc.op.http import ClientRequest
 from tests.unit.oidc.parties import (
     BASE_URL,
     NOW,
@@ -19,16 +19,10 @@ from tests.unit.oidc.parties import (
     VERIFIER,
     ServiceSide,
     basic,
+    error_of,
     fields_of,
     json_of,
 )
-
-
-def error_of(answer: HttpAnswer, status: int = 400) -> str:
-    assert answer.status == status, answer.body
-    assert answer.headers["Cache-Control"] == "no-store"
-    return str(json_of(answer)["error"])
-
 
 # --- 3.1.3.3 Successful Token Response ------------------------------------------------------------------------------
 
@@ -64,7 +58,7 @@ async def test_core_2_the_id_token_says_who_logged_in_when_how_and_for_whom(side
 
 
 async def test_core_2_without_a_nonce_there_is_none_and_without_methods_no_amr(side: ServiceSide) -> None:
-    code = fields_of(await side.answer(side.read(nonce=None), authn_methods=()))["code"]
+    code = fields_of(await side.answer(await side.begin(nonce=None), authn_methods=()))["code"]
     claims = side.id_token(json_of(await side.exchange(code))["id_token"])
     assert not {"nonce", "amr"} & claims.keys()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from base64 import b64encode
 from datetime import timedelta
 from typing import Any
@@ -16,6 +15,7 @@ from broker.errors import Fault, MalformedMessage, UnknownService, UnregisteredA
 from broker.fetch import TimedOut
 from broker.login.edges import RefusedRequest
 from broker.saml import errors, soap
+from tests.spec.saml.conftest import artifact, artifact_response
 
 SERVICE = "https://wiki.example/saml/metadata"
 RESOLVE = "https://wiki.example/saml/resolve"
@@ -24,11 +24,6 @@ SAML, SAMLP = "urn:oasis:names:tc:SAML:2.0:assertion", "urn:oasis:names:tc:SAML:
 NS = {"saml": SAML, "samlp": SAMLP}
 STATUS = "urn:oasis:names:tc:SAML:2.0:status:"
 ENDPOINT = f'<md:ArtifactResolutionService Binding="urn:oasis:names:tc:SAML:2.0:bindings:SOAP" Location="{RESOLVE}" index="3"/>'
-
-
-def artifact(entity_id: str = SERVICE, index: int = 3) -> str:
-    source = hashlib.sha1(entity_id.encode()).digest()  # noqa: S324 - the clause says so
-    return b64encode(b"\x00\x04" + index.to_bytes(2, "big") + source + b"h" * 20).decode()
 
 
 @pytest.fixture
@@ -47,21 +42,14 @@ def hands_out(service: Any, tool: Any, *messages: str, by: str | None = "service
     """The service answers each ArtifactResolve by an ArtifactResponse with these messages."""
 
     def answer(asked: bytes) -> bytes:
-        id = etree.fromstring(asked).find(".//samlp:ArtifactResolve", NS).get("ID")
-        given = {"InResponseTo": id, "Issuer": SERVICE, "status": STATUS + "Success"} | changes
-        xml = (
-            f'<samlp:ArtifactResponse xmlns:samlp="{SAMLP}" xmlns:saml="{SAML}" ID="_ar" Version="2.0"'
-            f' IssueInstant="2026-01-15T12:00:00Z" InResponseTo="{given["InResponseTo"]}">'
-            f"<saml:Issuer>{given['Issuer']}</saml:Issuer><samlp:Status><samlp:StatusCode"
-            f' Value="{given["status"]}"/></samlp:Status>{"".join(messages)}</samlp:ArtifactResponse>'
-        )
+        xml = artifact_response(asked, SERVICE, *messages, **changes)
         return soap.wrap(tool.sign(xml, service.pairs[by]) if by else xml)
 
     service.back_channel.answer = answer
 
 
 def read(service: Any, text: str | None = None, **fields: str) -> Any:
-    given = {"SAMLart": artifact() if text is None else text, "RelayState": "rs", **fields}
+    given = {"SAMLart": artifact(SERVICE, 3) if text is None else text, "RelayState": "rs", **fields}
     return asyncio.run(service.edge.read_artifact(given, service.federation))
 
 
@@ -116,7 +104,7 @@ def test_core_3_5_1_what_we_ask(service: Any, tool: Any) -> None:
     request = XMLVerifier().verify(asked, x509_cert=certificate).signed_xml
     assert request.get("Destination") == RESOLVE
     assert request.findtext("saml:Issuer", namespaces=NS) == US
-    assert request.findtext("samlp:Artifact", namespaces=NS) == artifact()
+    assert request.findtext("samlp:Artifact", namespaces=NS) == artifact(SERVICE, 3)
 
 
 # --- refused, and nobody is asked ---------------------------------------------------------------------------------------
@@ -129,12 +117,12 @@ def test_bindings_3_6_4_what_is_no_artifact(service: Any, text: str) -> None:
 
 
 def test_bindings_3_6_4_2_an_artifact_of_nobody_who_is_registered(service: Any) -> None:
-    assert isinstance(refusal(service, artifact("https://stranger.example")), UnknownService)
+    assert isinstance(refusal(service, artifact("https://stranger.example", 3)), UnknownService)
     assert not service.back_channel.posted
 
 
 def test_bindings_3_6_4_2_an_index_that_the_metadata_does_not_have(service: Any) -> None:
-    assert isinstance(refusal(service, artifact(index=4)), errors.RequestNotResolved)
+    assert isinstance(refusal(service, artifact(SERVICE, 4)), errors.RequestNotResolved)
     assert not service.back_channel.posted
 
 

@@ -9,7 +9,7 @@ from aiohttp import SocketFactoryType
 
 from broker.fetch import Fetcher, open_fetcher
 from broker.keys.keyring import KeyRing
-from tests.unit.oidc.parties import City, CitySide, Clock, ServiceSide, make_keys
+from tests.unit.oidc.parties import REFRESHING, City, CitySide, Clock, ServiceSide, make_keys
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +20,13 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyRing:
 @pytest.fixture
 def side(keys: KeyRing) -> ServiceSide:
     return ServiceSide(keys=keys)
+
+
+@pytest.fixture
+def refreshing(side: ServiceSide) -> ServiceSide:
+    """The service registered refresh tokens too."""
+    side.register(grant_types=REFRESHING)
+    return side
 
 
 @pytest.fixture

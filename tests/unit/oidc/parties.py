@@ -50,6 +50,7 @@ NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 SECRET = "p%+ä:ssw rd"
 REDIRECT_URI = "https://rooms.example/callback"
 VERIFIER = "v" * 43
+REFRESHING = ("authorization_code", "refresh_token")
 HOME_ISSUER = "https://login.ulvila.example"
 
 ROOMS = ServiceId("rooms")
@@ -235,6 +236,13 @@ def json_of(answer: HttpAnswer) -> dict[str, Any]:
     return found
 
 
+def error_of(answer: HttpAnswer, status: int = 400) -> str:
+    """OAuth's error value of an answer that nobody may keep (RFC 6749 5.1, 5.2)."""
+    assert answer.status == status, answer.body
+    assert answer.headers["Cache-Control"] == "no-store"
+    return str(json_of(answer)["error"])
+
+
 @dataclass
 class ServiceSide:
     """The OpenID Provider and those who ask it."""
@@ -265,12 +273,8 @@ class ServiceSide:
         """The service's registration, changed."""
         self.federation = federation_of(replace(ROOMS_CLIENT, **changes), OTHER_CLIENT)
 
-    def read(self, pairs: Iterable[tuple[str, str]] | None = None, /, **changes: str | None) -> LoginRequest:
-        found = request_pairs(**changes) if pairs is None else list(pairs)
-        return self.provider.read_authorization(found, self.federation)
-
     async def begin(self, pairs: Iterable[tuple[str, str]] | None = None, /, **changes: str | None) -> LoginRequest:
-        """As ``read``, for requests that have to be resolved first."""
+        """A good authorization request, changed; or these parameters."""
         found = request_pairs(**changes) if pairs is None else list(pairs)
         return await self.provider.begin_authorization(found, self.federation)
 
@@ -291,7 +295,7 @@ class ServiceSide:
 
     async def code(self, **changes: str | None) -> str:
         """A login from the request to its code."""
-        return fields_of(await self.answer(self.read(**changes)))["code"]
+        return fields_of(await self.answer(await self.begin(**changes)))["code"]
 
     async def exchange(self, code: str, authorization: str | None = "", /, **changes: str | None) -> HttpAnswer:
         """The code at the token endpoint; ``authorization``: "" is the right one."""
