@@ -5,7 +5,6 @@ Reads the parsed bodies only; a document's text is read anew when there is a pro
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Literal, TypeVar
@@ -15,6 +14,7 @@ from pydantic import ValidationError
 from broker.attributes import dialects
 from broker.attributes.mapping import effective_rules
 from broker.attributes.schema import ATTRIBUTES, Origin, Sensitivity
+from broker.federation import client_build
 from broker.federation import document_models as models
 from broker.federation.document_problems import in_words, located, location_of, nearest
 from broker.federation.document_types import (
@@ -280,42 +280,14 @@ class _Builder:
         )
 
     def _client(self, document: Document, model: models.ClientModel) -> OidcClient | None:
-        method = model.token_endpoint_auth_method
-        public, by_key = method == "none", method == "private_key_jwt"
-        location: Location = ("client", "client_secret")
-        if (public or by_key) and model.client_secret is not None:
-            self._note(document, location, f"a client with token_endpoint_auth_method: {method} has no secret")
+        found = [*client_build.complaints(model)]
+        for member, complaint in found:
+            self._note(document, ("client", member), complaint)
+        needed = client_build.has_secret(model)
+        if found:
             return None
-        secret = self._resolved(document, location, model.client_secret, needed=not (public or by_key))
-        if secret is None and not (public or by_key):
-            return None
-        if by_key and model.jwks is None and model.jwks_uri is None:
-            self._note(document, ("client", "token_endpoint_auth_method"), "private_key_jwt needs jwks or jwks_uri")
-        if model.require_signed_request_object and model.jwks is None and model.jwks_uri is None:
-            self._note(document, ("client", "require_signed_request_object"), "needs jwks or jwks_uri")
-        if model.jwks is not None and model.jwks_uri is not None:
-            self._note(document, ("client", "jwks_uri"), "jwks and jwks_uri are not used together (RFC 7591 2)")
-        return OidcClient(
-            client_id=model.client_id,
-            client_secret=secret,
-            redirect_uris=tuple(model.redirect_uris),
-            token_endpoint_auth_method=model.token_endpoint_auth_method,
-            grant_types=tuple(model.grant_types),
-            response_types=tuple(model.response_types),
-            scope=model.scope,
-            subject_type=model.subject_type,
-            sector_identifier_uri=model.sector_identifier_uri,
-            id_token_signed_response_alg=model.id_token_signed_response_alg,
-            # RFC 9700 2.1.1: nothing else binds a public client's code to the client.
-            require_pkce=model.require_pkce or public,
-            client_uri=model.client_uri,
-            jwks=None if model.jwks is None else json.dumps(model.jwks, sort_keys=True),
-            jwks_uri=model.jwks_uri,
-            token_endpoint_auth_signing_alg=model.token_endpoint_auth_signing_alg,
-            require_pushed_authorization_requests=model.require_pushed_authorization_requests,
-            require_signed_request_object=model.require_signed_request_object,
-            request_object_signing_alg=model.request_object_signing_alg,
-        )
+        secret = self._resolved(document, ("client", "client_secret"), model.client_secret, needed=needed)
+        return client_build.client(model, secret) if secret is not None or not needed else None
 
     # -- what several kinds need
 

@@ -264,7 +264,10 @@ def _public_keys(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-SigningAlgorithm = Literal["RS256", "RS384", "RS512", "PS256", "ES256", "ES384"]
+SigningAlgorithm = Literal["RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"]
+OurSigningAlgorithm = Literal["RS256", "PS256", "ES256", "EdDSA"]
+KeyEncryption = Literal["RSA-OAEP-256", "RSA-OAEP", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"]
+ContentEncryption = Literal["A128CBC-HS256", "A256CBC-HS512", "A128GCM", "A256GCM"]
 _PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 
 
@@ -288,7 +291,12 @@ class ClientModel(_Model):
     scope: str | None = None
     subject_type: Literal["pairwise", "public"] = "pairwise"
     sector_identifier_uri: WebAddress | None = None
-    id_token_signed_response_alg: Literal["RS256", "PS256", "ES256"] = "RS256"
+    id_token_signed_response_alg: OurSigningAlgorithm = "RS256"
+    id_token_encrypted_response_alg: KeyEncryption | None = None
+    id_token_encrypted_response_enc: ContentEncryption = "A128CBC-HS256"
+    userinfo_signed_response_alg: OurSigningAlgorithm | None = None
+    userinfo_encrypted_response_alg: KeyEncryption | None = None
+    userinfo_encrypted_response_enc: ContentEncryption = "A128CBC-HS256"
     require_pkce: bool = False
     client_uri: WebAddress | None = None
 

@@ -221,6 +221,11 @@ class OidcClient:
     subject_type: str = "pairwise"
     sector_identifier_uri: str | None = None
     id_token_signed_response_alg: str = "RS256"
+    id_token_encrypted_response_alg: str | None = None
+    id_token_encrypted_response_enc: str = "A128CBC-HS256"
+    userinfo_signed_response_alg: str | None = None
+    userinfo_encrypted_response_alg: str | None = None
+    userinfo_encrypted_response_enc: str = "A128CBC-HS256"
     require_pkce: bool = False
     client_uri: str | None = None
     jwks: str | None = None

@@ -4,7 +4,7 @@
     saml-signing/active.ec.key.pem   EC, with active.ec.crt.pem; only where services prefer ECDSA
     saml-encryption/active.key.pem   RSA, with active.crt.pem
     metadata-signing/active.key.pem  RSA, with active.crt.pem
-    oidc-signing/active.rsa.key.pem, active.ec.key.pem
+    oidc-signing/active.rsa.key.pem, active.ec.key.pem, active.ed25519.key.pem
     subject-identifiers/subject.key, pairwise.key   32 random octets each, in hexadecimal; never rotated
     sealing/active.key               32 random octets in hexadecimal
 
@@ -24,7 +24,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -34,7 +34,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+"""Ed25519 is for OpenID Connect alone."""
+SamlPrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 CERTIFICATE_LIFETIME = timedelta(days=3 * 365)
 
 
@@ -107,6 +109,10 @@ class KeyRing:
         return tuple(sorted(self.keys[use], key=lambda key: (order.index(key.state), not is_rsa(key))))
 
 
+_SAML_KINDS = (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey)
+_OIDC_KINDS = (*_SAML_KINDS, ed25519.Ed25519PrivateKey)
+
+
 def create(folder: Path, *, common_name: str, now: datetime, rsa_bits: int = 2048) -> list[Path]:
     """Makes every key that is missing, and only those; returns the files made. ``common_name``: the broker's host name."""
     made: list[Path] = []
@@ -161,10 +167,13 @@ def is_rsa(key: Key) -> bool:
 
 
 def kind_of(key: Key) -> str:
-    """``RSA 2048`` or ``EC secp256r1``."""
-    if isinstance(key.private, rsa.RSAPrivateKey):
-        return f"RSA {key.private.key_size}"
-    return f"EC {key.private.curve.name}"
+    """``RSA 2048``, ``EC secp256r1`` or ``Ed25519``."""
+    match key.private:
+        case rsa.RSAPrivateKey():
+            return f"RSA {key.private.key_size}"
+        case ec.EllipticCurvePrivateKey():
+            return f"EC {key.private.curve.name}"
+    return "Ed25519"
 
 
 def valid_until(key: Key) -> datetime | None:
@@ -183,17 +192,18 @@ def load(folder: Path) -> KeyRing:
 
 
 def _make(folder: Path, state: KeyState, common_name: str, now: datetime, rsa_bits: int) -> list[Path]:
-    """The key files of one use and state that are missing. OIDC has an RSA and an EC key, and no certificates."""
+    """The key files of one use and state that are missing. OIDC has one of each kind, and no certificates."""
     if folder.name == KeyUse.OIDC_SIGNING:
         makers: dict[str, Callable[[], PrivateKey]] = {
             f"{state}.rsa.key.pem": partial(_new_rsa, rsa_bits),
             f"{state}.ec.key.pem": _new_ec,
+            f"{state}.ed25519.key.pem": ed25519.Ed25519PrivateKey.generate,
         }
         return [_write(folder / name, _pem(make())) for name, make in makers.items() if not (folder / name).exists()]
     return _make_pair(folder / f"{state}.key.pem", partial(_new_rsa, rsa_bits), common_name, now)
 
 
-def _make_pair(path: Path, make: Callable[[], PrivateKey], common_name: str, now: datetime) -> list[Path]:
+def _make_pair(path: Path, make: Callable[[], SamlPrivateKey], common_name: str, now: datetime) -> list[Path]:
     """A key and its certificate, unless they are there."""
     if path.exists():
         return []
@@ -232,8 +242,9 @@ def _load_use(folder: Path, use: KeyUse) -> list[Key]:
             private = load_pem_private_key(pem, None)
         except (ValueError, TypeError) as error:
             raise KeyRingError(f"{path}: not an unencrypted PEM private key ({error})") from error
-        if not isinstance(private, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey)):
-            raise KeyRingError(f"{path}: must be an RSA or EC key")
+        if not isinstance(private, _OIDC_KINDS if use is KeyUse.OIDC_SIGNING else _SAML_KINDS):
+            kinds = "RSA, EC or Ed25519" if use is KeyUse.OIDC_SIGNING else "RSA or EC"
+            raise KeyRingError(f"{path}: must be an {kinds} key")
         certificate_path = _certificate_path(path)
         certificate = certificate_path.read_bytes() if certificate_path.exists() else None
         if certificate is None and use is not KeyUse.OIDC_SIGNING:
@@ -292,7 +303,7 @@ def _fingerprint(private: PrivateKey) -> str:
 
 
 def self_signed(
-    private: PrivateKey, common_name: str, now: datetime, lifetime: timedelta = CERTIFICATE_LIFETIME
+    private: SamlPrivateKey, common_name: str, now: datetime, lifetime: timedelta = CERTIFICATE_LIFETIME
 ) -> x509.Certificate:
     """Good from an hour ago, since partners' clocks differ."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])

@@ -6,43 +6,59 @@ be taken for a shared secret, and nothing in a token's own header (``jwk``, ``jk
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from base64 import urlsafe_b64encode
-from collections.abc import Mapping, Sequence
+import json
+from base64 import b64decode, urlsafe_b64encode
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NewType
 
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from joserfc import jwe
+from joserfc.errors import JoseError as JoserfcError
+from joserfc.jwk import ECKey, OKPKey, RSAKey, import_key
 from jwt import PyJWK
-from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from jwt.api_jws import PyJWS
 from jwt.exceptions import InvalidSignatureError, PyJWTError
 
 from broker.keys.keyring import KeyRing, KeyRingError, KeyUse, PrivateKey
 from broker.oidc import json_object
 
-ACCEPTED_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "ES256", "ES384")
+ACCEPTED_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA")
 """With which others may sign for us (RFC 8725 3.1: an explicit list, asymmetric only)."""
 
 SIGNING_KEYS: Mapping[str, type[PrivateKey]] = {
     "RS256": rsa.RSAPrivateKey,
     "PS256": rsa.RSAPrivateKey,
     "ES256": ec.EllipticCurvePrivateKey,
+    "EdDSA": ed25519.Ed25519PrivateKey,
 }
 """With which we sign."""
+
+STRONG_ALGORITHMS = ("PS256", "ES256", "EdDSA")
+"""Those of FAPI 2.0 5.4.1: without PKCS#1 v1.5."""
+
+KEY_ENCRYPTION = ("RSA-OAEP-256", "RSA-OAEP", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW")
+CONTENT_ENCRYPTION = ("A128CBC-HS256", "A256CBC-HS512", "A128GCM", "A256GCM")
+"""By which we encrypt for a client (RFC 7518 4.1, 5.1); without RSA1_5, whose padding is an oracle."""
 
 MAX_TOKEN_CHARACTERS = 100_000
 MAX_KEYS = 100
 _RSA_BITS = range(2048, 8193)
-_CURVES = {"ES256": "P-256", "ES384": "P-384"}
+_THUMBPRINT_MEMBERS = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
+_CURVES = {"ES256": "P-256", "ES384": "P-384", "EdDSA": "Ed25519"}
+_KINDS = {"ES256": "EC", "ES384": "EC", "EdDSA": "OKP"}
 _PUBLIC_MEMBERS = ("kty", "n", "e", "crv", "x", "y")
+_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 # Without "none", so that it cannot be reached by a mistake in a list.
 _JWS = PyJWS(algorithms=ACCEPTED_ALGORITHMS)
 
 SignedClaims = NewType("SignedClaims", Mapping[str, object])
 """Claims whose signature was verified; nothing else about them was judged."""
 
-PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 
 
 class JoseError(Exception):
@@ -87,6 +103,25 @@ class KeySet:
             parsed = self._parsed[index, algorithm] = _parse(self._jwks[index], algorithm)
         return parsed
 
+    def encrypt(self, token: str, algorithm: str, content: str) -> str:
+        """A signed token for the owner of these keys alone (RFC 7516, OIDC Core 10.2). Raises: KeyUnknown."""
+        fitting = [jwk for jwk in self._jwks if _fits_encryption(jwk, algorithm)]
+        if not fitting:
+            raise KeyUnknown(f"no key for {algorithm}")
+        jwk = fitting[0]
+        kid = {"kid": jwk["kid"]} if isinstance(jwk.get("kid"), str) else {}
+        header = {"alg": algorithm, "enc": content, "cty": "JWT", **kid}
+        try:
+            key = import_key({name: str(jwk[name]) for name in _PUBLIC_MEMBERS if name in jwk})
+            assert isinstance(key, RSAKey | ECKey | OKPKey), "no other kind fits"
+            return jwe.encrypt_compact(header, token, key, algorithms=[algorithm, content])
+        except (JoserfcError, ValueError, TypeError) as error:
+            raise KeyUnknown("not a key") from error
+
+    def certificates(self) -> frozenset[bytes]:
+        """The certificate of each key that has one, as DER (RFC 7517 4.7: the first of ``x5c``)."""
+        return frozenset(_certificates(self._jwks))
+
 
 def read_key_set(body: bytes) -> KeySet:
     """A partner's JWKS. Raises: KeySetUnusable."""
@@ -122,6 +157,52 @@ def verify(token: str, keys: KeySet, *, types: tuple[str, ...] = ("JWT",)) -> tu
         raise TokenMalformed("payload") from error
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proven:
+    """``thumbprint``: of the key that a token shows and is signed by (RFC 7638)."""
+
+    claims: SignedClaims
+    thumbprint: str
+
+
+def verify_shown_key(token: str, *, type: str, algorithms: Sequence[str]) -> Proven:
+    """A token whose header shows the key that it is signed by: whoever made it holds that key, and nothing more is proven
+    (RFC 9449 4.2, 4.3).
+
+    Raises: TokenMalformed, AlgorithmRefused, KeyUnknown, SignatureWrong.
+    """
+    header = _header(token)
+    if header.get("typ") != type:
+        raise TokenMalformed("typ")
+    if header.get("alg") not in algorithms:
+        raise AlgorithmRefused("alg")
+    jwk = header.get("jwk")
+    if not isinstance(jwk, dict) or jwk.keys() & _PRIVATE_MEMBERS:
+        raise TokenMalformed("jwk is missing, or holds a private key")
+    public = {name: jwk[name] for name in _PUBLIC_MEMBERS if name in jwk}
+    claims, _ = verify(token, _WithoutId([public]), types=(type.upper(),))
+    return Proven(claims=claims, thumbprint=thumbprint(public))
+
+
+class _WithoutId(KeySet):
+    """The one key there is, whatever ``kid`` stands beside it."""
+
+    def find(self, kid: str | None, algorithm: str) -> PublicKey:
+        return super().find(None, algorithm)
+
+
+def thumbprint(jwk: Mapping[str, object]) -> str:
+    """RFC 7638 3, by SHA-256. ``jwk``: of a key that was parsed."""
+    members = {name: jwk[name] for name in _THUMBPRINT_MEMBERS[str(jwk["kty"])]}
+    text = json.dumps(members, sort_keys=True, separators=(",", ":"))
+    return base64url(hashlib.sha256(text.encode("utf-8")).digest())
+
+
+def base64url(octets: bytes) -> str:
+    """RFC 7515 2: without padding."""
+    return urlsafe_b64encode(octets).rstrip(b"=").decode("ascii")
+
+
 def numeric_date(claims: Mapping[str, object], name: str) -> float | None:
     """RFC 7519 2: seconds since 1970; None where the claim is missing. Raises: TokenMalformed."""
     value = claims.get(name)
@@ -143,9 +224,10 @@ def unverified_subject(token: str) -> str | None:
 
 
 def half_hash(value: str, algorithm: str) -> str:
-    """at_hash and c_hash: the left half of the hash that ``algorithm`` names (OIDC Core 3.1.3.6)."""
-    digest = hashlib.new(f"sha{algorithm[-3:]}", value.encode("utf-8")).digest()
-    return urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode("ascii")
+    """at_hash and c_hash: the left half of the hash that ``algorithm`` names (OIDC Core 3.1.3.6); Ed25519's is SHA-512."""
+    name = "sha512" if algorithm == "EdDSA" else f"sha{algorithm[-3:]}"
+    digest = hashlib.new(name, value.encode("utf-8")).digest()
+    return base64url(digest[: len(digest) // 2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,10 +277,14 @@ def _active(keys: KeyRing, algorithm: str) -> _SigningKey | None:
 
 def _public_jwk(private: PrivateKey, kid: str) -> dict[str, object]:
     """Without ``alg`` for RSA: one key signs by RS256 and by PS256, as each client registered (RFC 7517 4.4)."""
-    if isinstance(private, rsa.RSAPrivateKey):
-        jwk, stated = RSAAlgorithm.to_jwk(private.public_key(), as_dict=True), {}
-    else:
-        jwk, stated = ECAlgorithm.to_jwk(private.public_key(), as_dict=True), {"alg": "ES256"}
+    stated: dict[str, str] = {}
+    match private:
+        case rsa.RSAPrivateKey():
+            jwk = RSAAlgorithm.to_jwk(private.public_key(), as_dict=True)
+        case ec.EllipticCurvePrivateKey():
+            jwk, stated = ECAlgorithm.to_jwk(private.public_key(), as_dict=True), {"alg": "ES256"}
+        case ed25519.Ed25519PrivateKey():
+            jwk, stated = OKPAlgorithm.to_jwk(private.public_key(), as_dict=True), {"alg": "EdDSA"}
     return {name: jwk[name] for name in _PUBLIC_MEMBERS if name in jwk} | {"use": "sig", "kid": kid, **stated}
 
 
@@ -213,14 +299,33 @@ def _header(token: str) -> Mapping[str, object]:
 
 def _fits(jwk: Mapping[str, object], kid: str | None, algorithm: str) -> bool:
     """RFC 7517 4: kind, curve, use, algorithm and id of the key, as far as it states them."""
-    kind, curve = ("EC", _CURVES[algorithm]) if algorithm in _CURVES else ("RSA", None)
     return (
-        jwk.get("kty") == kind
-        and jwk.get("crv") == curve
+        jwk.get("kty") == _KINDS.get(algorithm, "RSA")
+        and jwk.get("crv") == _CURVES.get(algorithm)
         and jwk.get("use", "sig") == "sig"
         and jwk.get("alg", algorithm) == algorithm
         and (kid is None or jwk.get("kid") == kid)
     )
+
+
+def _fits_encryption(jwk: Mapping[str, object], algorithm: str) -> bool:
+    """As ``_fits``, for a key that is encrypted to: one that says nothing of its use counts (RFC 7517 4.2)."""
+    kinds = ("RSA",) if algorithm.startswith("RSA") else ("EC", "OKP")
+    of_a_curve = jwk.get("kty") != "OKP" or jwk.get("crv") == "X25519"
+    return (
+        jwk.get("kty") in kinds
+        and of_a_curve
+        and jwk.get("use", "enc") == "enc"
+        and jwk.get("alg", algorithm) == algorithm
+    )
+
+
+def _certificates(jwks: Sequence[Mapping[str, object]]) -> Iterator[bytes]:
+    for jwk in jwks:
+        chain = jwk.get("x5c")
+        if isinstance(chain, list) and chain and isinstance(chain[0], str):
+            with contextlib.suppress(ValueError):
+                yield b64decode(chain[0], validate=True)
 
 
 def _parse(jwk: Mapping[str, object], algorithm: str) -> PublicKey:
@@ -230,6 +335,6 @@ def _parse(jwk: Mapping[str, object], algorithm: str) -> PublicKey:
         raise KeyUnknown("not a key") from error
     if isinstance(key, rsa.RSAPublicKey) and key.key_size not in _RSA_BITS:
         raise KeyUnknown("an RSA key of an unsafe size")
-    if not isinstance(key, (rsa.RSAPublicKey, ec.EllipticCurvePublicKey)):
+    if not isinstance(key, (rsa.RSAPublicKey, ec.EllipticCurvePublicKey, ed25519.Ed25519PublicKey)):
         raise KeyUnknown("not a public key")
     return key

@@ -318,6 +318,7 @@ def _methods(key: Key) -> list[_Method]:
     private = key.private
     if isinstance(private, rsa.RSAPrivateKey):
         return [_Method(name, partial(_rsa_value, private, by), key_info) for name, by in _PADDINGS.items()]
+    assert isinstance(private, ec.EllipticCurvePrivateKey), "the key ring reads no other kind for SAML"
     return [_Method(names.ECDSA_SHA256, partial(_ecdsa_value, private), key_info)]
 
 

@@ -43,6 +43,14 @@ class ClientKeys:
         except (FetchError, KeySetUnusable) as error:
             raise ClientKeysUnavailable(f"jwks_uri: {error}") from error
 
+    async def encrypt(self, token: str, client: OidcClient, algorithm: str, content: str) -> str:
+        """A token that the client alone can read. Raises: ClientKeysUnavailable."""
+        try:
+            keys = _registered(client.jwks) if client.jwks is not None else await self._kept(client).get()
+            return keys.encrypt(token, algorithm, content)
+        except (FetchError, KeySetUnusable, KeyUnknown) as error:
+            raise ClientKeysUnavailable(f"to encrypt: {error}") from error
+
     def _kept(self, client: OidcClient) -> Kept[KeySet]:
         """Raises: ClientKeysUnavailable."""
         if client.jwks_uri is None:

@@ -27,6 +27,7 @@ from broker.oidc.op.client_assertion import ClientAssertions
 from broker.oidc.op.client_authentication import ClientAuthentication
 from broker.oidc.op.client_endpoint import ClientEndpoint, Serve
 from broker.oidc.op.client_keys import ClientKeys
+from broker.oidc.op.client_tokens import ClientTokens
 from broker.oidc.op.grants import CODE, CODE_LIFETIME, LONGEST_REFRESH, CodeGrant, LoginGrant
 from broker.oidc.op.http import ClientRequest, HttpAnswer, json_answer
 from broker.oidc.op.introspection import IntrospectionEndpoint
@@ -67,8 +68,9 @@ class OpenIdProvider:
         signer = Signer(keys)
         self._own_keys = signer.key_set()
         self._clock = clock
-        tokens = Tokens(issuer=base_url, signer=signer, grants=grants, clock=clock)
         client_keys = ClientKeys(fetcher, clock)
+        jwts = ClientTokens(signer, client_keys)
+        tokens = Tokens(issuer=base_url, jwts=jwts, grants=grants, clock=clock)
         audiences = frozenset((base_url, f"{base_url}/oidc/token"))
         assertions = ClientAssertions(audiences=audiences, keys=client_keys, replay=replay, skew=clock_skew)
         clients = ClientAuthentication(assertions, clock)
@@ -83,7 +85,7 @@ class OpenIdProvider:
         self._token = endpoint("token", TokenEndpoint(grants, tokens).serve)
         self._revocation = endpoint("revocation", RevocationEndpoint(tokens).serve)
         self._introspection = endpoint("introspection", introspection.serve)
-        self._userinfo = UserInfoEndpoint(issuer=base_url, tokens=tokens)
+        self._userinfo = UserInfoEndpoint(issuer=base_url, tokens=tokens, jwts=jwts)
         self._discovery = json_answer(discovery.provider_metadata(base_url, signer), headers=_CACHED)
         self._jwks = json_answer(signer.jwks(), headers=_CACHED)
 

@@ -18,7 +18,7 @@ from broker.federation.model import Federation, OidcClient, Service
 from broker.login.ports import Clock, GrantStore
 from broker.oidc import jose
 from broker.oidc.errors import InvalidGrant, InvalidScope
-from broker.oidc.jose import Signer
+from broker.oidc.op.client_tokens import ClientTokens
 from broker.oidc.op.grants import (
     ACCESS_TOKEN,
     ACCESS_TOKEN_LIFETIME,
@@ -53,9 +53,9 @@ class Named:
 
 
 class Tokens:
-    def __init__(self, *, issuer: str, signer: Signer, grants: GrantStore, clock: Clock) -> None:
+    def __init__(self, *, issuer: str, jwts: ClientTokens, grants: GrantStore, clock: Clock) -> None:
         self._issuer = issuer
-        self._signer = signer
+        self._jwts = jwts
         self._grants = grants
         self._clock = clock
 
@@ -145,7 +145,7 @@ class Tokens:
             "token_type": "Bearer",
             "expires_in": int(ACCESS_TOKEN_LIFETIME.total_seconds()),
             "scope": " ".join(login.scopes),
-            "id_token": self._signer.sign(claims, client.id_token_signed_response_alg),
+            "id_token": await self._jwts.id_token(claims, client),
         }
         if family is not None:
             answer["refresh_token"] = refresh_token = _secret()

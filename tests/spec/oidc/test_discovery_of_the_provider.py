@@ -49,7 +49,7 @@ def test_discovery_3_the_issuer_is_the_base_url_and_the_endpoints_are_below_it(s
             ["client_secret_basic", "client_secret_post", "private_key_jwt"],
         ),
         ("subject_types_supported", ["pairwise", "public"]),
-        ("id_token_signing_alg_values_supported", ["RS256", "PS256", "ES256"]),
+        ("id_token_signing_alg_values_supported", ["RS256", "PS256", "ES256", "EdDSA"]),
         (
             "token_endpoint_auth_methods_supported",
             ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"],
@@ -88,7 +88,7 @@ def test_discovery_3_no_restricted_claim_is_offered(side: ServiceSide) -> None:
 
 def test_rfc7517_5_the_keys_are_public_distinct_and_for_signatures(side: ServiceSide) -> None:
     keys = json_of(side.provider.jwks())["keys"]
-    assert {key["kty"] for key in keys} == {"RSA", "EC"}
+    assert {key["kty"] for key in keys} == {"RSA", "EC", "OKP"}
     assert len({key["kid"] for key in keys}) == len(keys)
     for key in keys:
         assert key["use"] == "sig"

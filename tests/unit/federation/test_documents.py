@@ -449,6 +449,8 @@ MISTAKES: dict[str, Mistake] = {
     "client_secret_missing": (ROOMS_FILE, "  client_secret: env:ROOMS_SECRET\n", "", 6, "client.client_secret", "is missing"),
     "secret_of_a_public_client": (ROOMS_FILE, "  client_id: rooms\n", "  client_id: rooms\n  token_endpoint_auth_method: none\n", 9, "client.client_secret", "has no secret"),
     "private_key_jwt_without_keys": (ROOMS_FILE, "  client_secret: env:ROOMS_SECRET\n", "  token_endpoint_auth_method: private_key_jwt\n", 8, "client.token_endpoint_auth_method", "needs jwks or jwks_uri"),
+    "encryption_without_keys": (ROOMS_FILE, "  client_id: rooms\n", "  client_id: rooms\n  id_token_encrypted_response_alg: ECDH-ES\n", 9, "client.id_token_encrypted_response_alg", "needs jwks or jwks_uri"),
+    "encryption_without_signature": (ROOMS_FILE, "  client_id: rooms\n", "  client_id: rooms\n  jwks_uri: https://rooms.example/jwks\n  userinfo_encrypted_response_alg: ECDH-ES\n", 10, "client.userinfo_encrypted_response_alg", "needs userinfo_signed_response_alg"),
     "private_key_jwt_with_a_secret": (ROOMS_FILE, "  client_secret: env:ROOMS_SECRET\n", "  client_secret: env:ROOMS_SECRET\n  token_endpoint_auth_method: private_key_jwt\n  jwks: {keys: [{kty: EC, crv: P-256, x: a, y: b}]}\n", 8, "client.client_secret", "has no secret"),
     "jwks_and_jwks_uri": (ROOMS_FILE, "  client_secret: env:ROOMS_SECRET\n", "  token_endpoint_auth_method: private_key_jwt\n  jwks: {keys: [{kty: EC, crv: P-256, x: a, y: b}]}\n  jwks_uri: https://rooms.example/jwks\n", 10, "client.jwks_uri", "not used together"),
     "jwks_that_is_none": (ROOMS_FILE, "  client_secret: env:ROOMS_SECRET\n", "  token_endpoint_auth_method: private_key_jwt\n  jwks: {a: b}\n", 9, "client.jwks", "must be a JWK Set"),

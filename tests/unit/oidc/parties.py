@@ -354,7 +354,7 @@ class ServiceSide:
         claims: dict[str, Any] = jwt.decode(
             token,
             keys[header["kid"]].key,
-            algorithms=["RS256", "PS256", "ES256"],
+            algorithms=["RS256", "PS256", "ES256", "EdDSA"],
             audience="rooms",
             issuer=BASE_URL,
             options={"verify_exp": False, "verify_iat": False},

@@ -1,0 +1,49 @@
+"""A service's ``client`` → OidcClient: what does not fit together in client metadata (RFC 7591 2), and the value for the snapshot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import fields
+
+from broker.federation.document_models import ClientModel
+from broker.federation.model import OidcClient
+
+Complaint = tuple[str, str]
+"""(member of ``client``, what is wrong with it)"""
+
+_SECRET_METHODS = ("client_secret_basic", "client_secret_post")
+
+
+def has_secret(model: ClientModel) -> bool:
+    """Whether the client proves itself by a shared secret."""
+    return model.token_endpoint_auth_method in _SECRET_METHODS
+
+
+def complaints(model: ClientModel) -> Iterator[Complaint]:
+    """What the client cannot be registered with, as far as the document alone tells."""
+    method, has_keys = model.token_endpoint_auth_method, model.jwks is not None or model.jwks_uri is not None
+    if not has_secret(model) and model.client_secret is not None:
+        yield "client_secret", f"a client with token_endpoint_auth_method: {method} has no secret"
+    if model.jwks is not None and model.jwks_uri is not None:
+        yield "jwks_uri", "jwks and jwks_uri are not used together (RFC 7591 2)"
+    if method == "private_key_jwt" and not has_keys:
+        yield "token_endpoint_auth_method", "private_key_jwt needs jwks or jwks_uri"
+    for name in ("require_signed_request_object", "id_token_encrypted_response_alg", "userinfo_encrypted_response_alg"):
+        if getattr(model, name) and not has_keys:
+            yield name, "needs jwks or jwks_uri"
+    if model.userinfo_encrypted_response_alg and not model.userinfo_signed_response_alg:
+        yield "userinfo_encrypted_response_alg", "needs userinfo_signed_response_alg: what is encrypted is signed first"
+
+
+def client(model: ClientModel, secret: str | None) -> OidcClient:
+    """``secret``: resolved."""
+    values = {each.name: getattr(model, each.name) for each in fields(OidcClient)}
+    listed = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    own = {
+        "client_secret": secret,
+        "jwks": None if model.jwks is None else json.dumps(model.jwks, sort_keys=True),
+        # RFC 9700 2.1.1: nothing else binds a public client's code to the client.
+        "require_pkce": model.require_pkce or model.token_endpoint_auth_method == "none",
+    }
+    return OidcClient(**{**values, **listed, **own})
