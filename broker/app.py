@@ -14,6 +14,7 @@ from pathlib import Path
 
 import structlog
 from aiohttp import web
+from cryptography import x509
 
 from broker.attributes import schema
 from broker.audit.log import DatabaseAuditLog
@@ -31,6 +32,7 @@ from broker.keys import keyring
 from broker.keys.keyring import KeyRing, KeyRingError
 from broker.login.ports import Clock
 from broker.oidc.op.edge import OpenIdProvider
+from broker.oidc.op.mutual_tls import MutualTls
 from broker.oidc.rp.edge import OidcRelyingParty
 from broker.saml.idp.edge import SamlIdentityProvider
 from broker.saml.metadata import read_facts
@@ -42,6 +44,7 @@ from broker.state.replay import ReplayRecords
 from broker.state.store import RecordStore
 from broker.state.transactions import TransactionRecords
 from broker.web.about import about as about_broker
+from broker.web.client_certificate import ClientCertificateHeader
 from broker.web.cookies import Cookies
 from broker.web.cross_origin import cross_origin
 from broker.web.endpoints import Edges, Endpoints
@@ -191,6 +194,7 @@ def _application(
         clock=clock,
         clock_skew=settings.clock_skew,
         claims_of=partial(schema.claims, base_url=base_url),
+        mutual_tls=mutual_tls(settings),
     )
     relying_party = OidcRelyingParty(
         base_url=base_url, keys=keys, fetcher=fetcher, clock=clock, clock_skew=settings.clock_skew
@@ -207,10 +211,11 @@ def _application(
             clock_skew=settings.clock_skew,
         )
     )
+    certificates = ClientCertificateHeader(settings.client_certificate_header, settings.proxies)
     cookies = Cookies(secure=settings.secure)
     presenter = Presenter(Pages(settings.federation_name), federation, cookies, clock, secure=settings.secure)
     edges = Edges(saml_idp=saml_idp, saml_sp=saml_sp, openid_provider=openid_provider)
-    endpoints = Endpoints(journey, edges, presenter, cookies, federation)
+    endpoints = Endpoints(journey, edges, presenter, cookies, federation, certificates)
     operations = Operations(health, presenter)
     errors = Errors(journey, presenter)
     middlewares = [measured(settings.proxies), cross_origin(), errors.middleware]
@@ -218,6 +223,18 @@ def _application(
     app.add_routes(endpoints.routes())
     app.add_routes(operations.routes(metrics_here=not settings.metrics_listen))
     return app
+
+
+def mutual_tls(settings: Settings) -> MutualTls | None:
+    """None, unless a proxy passes clients' certificates on. Raises: StartError."""
+    if not settings.client_certificate_header:
+        return None
+    file = settings.client_certificate_authorities
+    try:
+        authorities = x509.load_pem_x509_certificates(file.read_bytes()) if file else []
+    except (OSError, ValueError) as error:
+        raise StartError(f"BROKER_CLIENT_CERTIFICATE_AUTHORITIES: {file}: {error}") from error
+    return MutualTls(base_url=settings.client_certificate_url or None, authorities=tuple(authorities))
 
 
 @asynccontextmanager

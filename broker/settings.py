@@ -13,7 +13,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pydantic import Field, TypeAdapter, ValidationError, field_validator
+from pydantic import Field, TypeAdapter, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "BROKER_"
@@ -47,6 +47,18 @@ class Settings(BaseSettings):
     certs_dir: Path = Field(Path("certs"), description="Folder of the broker's keys.")
     trusted_proxies: str = Field(
         "", description="Addresses or networks, comma-separated, whose X-Forwarded-For is believed."
+    )
+    client_certificate_header: str = Field(
+        "",
+        pattern="^[A-Za-z0-9-]*$",
+        description="Header in which the trusted proxies pass on a client's TLS certificate: Client-Cert as RFC 9440 writes it, "
+        "or any with PEM in percent-encoding (nginx: $ssl_client_escaped_cert). Default: none do.",
+    )
+    client_certificate_authorities: Path | None = Field(
+        None, description="PEM file of the authorities whose certificates prove a client by tls_client_auth."
+    )
+    client_certificate_url: str = Field(
+        "", description="The address at which the proxy asks for client certificates, if it is another than base_url."
     )
     allowed_networks: str = Field(
         "",
@@ -92,9 +104,19 @@ class Settings(BaseSettings):
         """Only what ``load`` hands in: so that unknown names in the environment are seen too."""
         return (init_settings,)
 
-    @field_validator("base_url")
+    @model_validator(mode="after")
+    def _certificates_come_from_a_proxy(self) -> Settings:
+        if self.client_certificate_header and not self.trusted_proxies:
+            raise ValueError("BROKER_CLIENT_CERTIFICATE_HEADER needs BROKER_TRUSTED_PROXIES: who may send that header")
+        if (self.client_certificate_authorities or self.client_certificate_url) and not self.client_certificate_header:
+            raise ValueError("BROKER_CLIENT_CERTIFICATE_… need BROKER_CLIENT_CERTIFICATE_HEADER: how certificates come")
+        return self
+
+    @field_validator("base_url", "client_certificate_url")
     @classmethod
-    def _base_url(cls, value: str) -> str:
+    def _base_url(cls, value: str, about: ValidationInfo) -> str:
+        if not value and about.field_name != "base_url":
+            return value
         parts = urlsplit(value)
         if parts.scheme not in ("https", "http") or not parts.hostname or parts.path or parts.query or parts.fragment:
             raise ValueError("must be https://host or https://host:port, without a path")

@@ -13,6 +13,13 @@ Complaint = tuple[str, str]
 """(member of ``client``, what is wrong with it)"""
 
 _SECRET_METHODS = ("client_secret_basic", "client_secret_post")
+_CERTIFICATE_NAMES = (
+    "tls_client_auth_subject_dn",
+    "tls_client_auth_san_dns",
+    "tls_client_auth_san_uri",
+    "tls_client_auth_san_ip",
+    "tls_client_auth_san_email",
+)
 
 
 def has_secret(model: ClientModel) -> bool:
@@ -27,8 +34,10 @@ def complaints(model: ClientModel) -> Iterator[Complaint]:
         yield "client_secret", f"a client with token_endpoint_auth_method: {method} has no secret"
     if model.jwks is not None and model.jwks_uri is not None:
         yield "jwks_uri", "jwks and jwks_uri are not used together (RFC 7591 2)"
-    if method == "private_key_jwt" and not has_keys:
-        yield "token_endpoint_auth_method", "private_key_jwt needs jwks or jwks_uri"
+    if method in ("private_key_jwt", "self_signed_tls_client_auth") and not has_keys:
+        yield "token_endpoint_auth_method", f"{method} needs jwks or jwks_uri"
+    if method == "tls_client_auth" and sum(getattr(model, name) is not None for name in _CERTIFICATE_NAMES) != 1:
+        yield "token_endpoint_auth_method", f"tls_client_auth needs exactly one of {', '.join(_CERTIFICATE_NAMES)}"
     for name in ("require_signed_request_object", "id_token_encrypted_response_alg", "userinfo_encrypted_response_alg"):
         if getattr(model, name) and not has_keys:
             yield name, "needs jwks or jwks_uri"

@@ -12,6 +12,7 @@ from datetime import date
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
+from cryptography.x509 import Name
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from broker.attributes import dialects, transforms, values
@@ -116,6 +117,19 @@ def _client_id(value: str) -> str:
     if not 1 <= len(value) <= 255 or not _is_plain(value):
         raise ValueError("must be 1 to 255 visible ASCII characters without blanks")
     return value
+
+
+def _distinguished_name(value: str) -> str:
+    """RFC 4514."""
+    try:
+        Name.from_rfc4514_string(value)
+    except ValueError:
+        raise ValueError("must be a distinguished name: CN=…,O=…,C=FI (RFC 4514)") from None
+    return value
+
+
+def _ip_address(value: str) -> str:
+    return str(ipaddress.ip_address(value))
 
 
 def _is_plain(value: str) -> bool:
@@ -265,6 +279,14 @@ def _public_keys(value: dict[str, Any]) -> dict[str, Any]:
 
 
 SigningAlgorithm = Literal["RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"]
+ClientAuthenticationMethod = Literal[
+    "client_secret_basic",
+    "client_secret_post",
+    "private_key_jwt",
+    "tls_client_auth",
+    "self_signed_tls_client_auth",
+    "none",
+]
 OurSigningAlgorithm = Literal["RS256", "PS256", "ES256", "EdDSA"]
 KeyEncryption = Literal["RSA-OAEP-256", "RSA-OAEP", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"]
 ContentEncryption = Literal["A128CBC-HS256", "A256CBC-HS512", "A128GCM", "A256GCM"]
@@ -277,9 +299,7 @@ class ClientModel(_Model):
     client_id: Annotated[str, _checked_by(_client_id)]
     client_secret: Plain | None = None
     redirect_uris: Annotated[list[WebAddress], Field(min_length=1)]
-    token_endpoint_auth_method: Literal["client_secret_basic", "client_secret_post", "private_key_jwt", "none"] = (
-        "client_secret_basic"
-    )
+    token_endpoint_auth_method: ClientAuthenticationMethod = "client_secret_basic"
     token_endpoint_auth_signing_alg: SigningAlgorithm | None = None
     request_object_signing_alg: SigningAlgorithm | None = None
     require_signed_request_object: bool = False
@@ -297,6 +317,13 @@ class ClientModel(_Model):
     userinfo_signed_response_alg: OurSigningAlgorithm | None = None
     userinfo_encrypted_response_alg: KeyEncryption | None = None
     userinfo_encrypted_response_enc: ContentEncryption = "A128CBC-HS256"
+    dpop_bound_access_tokens: bool = False
+    tls_client_certificate_bound_access_tokens: bool = False
+    tls_client_auth_subject_dn: Annotated[str, _checked_by(_distinguished_name)] | None = None
+    tls_client_auth_san_dns: Annotated[str, _checked_by(values.domain)] | None = None
+    tls_client_auth_san_uri: Plain | None = None
+    tls_client_auth_san_ip: Annotated[str, _checked_by(_ip_address)] | None = None
+    tls_client_auth_san_email: Annotated[str, _checked_by(values.mail)] | None = None
     require_pkce: bool = False
     client_uri: WebAddress | None = None
 

@@ -111,6 +111,26 @@ class InvalidGrant(InvalidServiceRequest):
     oauth_error = "invalid_grant"
 
 
+class InvalidDpopProof(InvalidServiceRequest):
+    """RFC 9449 5, 7.1: the DPoP proof is missing, malformed, out of date, used before, or for another request."""
+
+    code = "oidc_invalid_dpop_proof"
+    oauth_error = "invalid_dpop_proof"
+
+
+class DpopNonceNeeded(InvalidServiceRequest):
+    """RFC 9449 8, 9: the proof must hold the nonce that comes with this answer."""
+
+    code = "oidc_use_dpop_nonce"
+    oauth_error = "use_dpop_nonce"
+
+
+class CertificateMissing(InvalidServiceRequest):
+    """RFC 8705 3: tokens are bound to the client's certificate, and the request came without one."""
+
+    code = "oidc_certificate_missing"
+
+
 class UnsupportedGrantType(InvalidServiceRequest):
     """RFC 6749 5.2."""
 

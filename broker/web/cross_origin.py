@@ -30,8 +30,8 @@ def cross_origin() -> Middleware:
             return web.Response(status=204, headers=_preflight(methods))
         response = await handler(request)
         response.headers["Access-Control-Allow-Origin"] = "*"
-        # Why a token was refused stands there (RFC 6750 3).
-        response.headers["Access-Control-Expose-Headers"] = "WWW-Authenticate"
+        # Why a token was refused stands there, and what the next proof must hold (RFC 6750 3, RFC 9449 8.2).
+        response.headers["Access-Control-Expose-Headers"] = "WWW-Authenticate, DPoP-Nonce"
         return response
 
     return middleware
@@ -41,6 +41,6 @@ def _preflight(methods: str) -> dict[str, str]:
     return {
         "Access-Control-Allow-Origin": "*",
         "Access-Control-Allow-Methods": methods,
-        "Access-Control-Allow-Headers": "Authorization, Content-Type",
+        "Access-Control-Allow-Headers": "Authorization, Content-Type, DPoP",
         "Access-Control-Max-Age": _PREFLIGHT_SECONDS,
     }

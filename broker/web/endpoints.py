@@ -22,6 +22,7 @@ from broker.saml import soap
 from broker.saml.descriptor import Document
 from broker.saml.idp.edge import SamlIdentityProvider
 from broker.saml.sp.edge import SamlServiceProvider
+from broker.web.client_certificate import ClientCertificateHeader
 from broker.web.cookies import Cookies, fingerprint, new_browser
 from broker.web.inbound import each_once, form_pairs, query_pairs, whole_body
 from broker.web.journey import Journey, Outcome
@@ -47,12 +48,14 @@ class Endpoints:
         presenter: Presenter,
         cookies: Cookies,
         federation: Callable[[], Federation],
+        certificates: ClientCertificateHeader,
     ) -> None:
         self._journey = journey
         self._edges = edges
         self._presenter = presenter
         self._cookies = cookies
         self._federation = federation
+        self._certificates = certificates
 
     def routes(self) -> list[web.RouteDef]:
         provider = self._edges.openid_provider
@@ -117,7 +120,7 @@ class Endpoints:
         """An endpoint that a client asks itself, without a browser."""
 
         async def handler(request: web.Request) -> web.StreamResponse:
-            return _answer(await answer(await _client_request(request), self._federation()))
+            return _answer(await answer(await self._client_request(request), self._federation()))
 
         return handler
 
@@ -224,6 +227,17 @@ class Endpoints:
         outcome = await self._journey.receive(TransactionId(id), message, self._browser(request), protocol)
         return self._present(request, outcome)
 
+    async def _client_request(self, request: web.Request) -> ClientRequest:
+        fields = await form_pairs(request) if request.method == "POST" and request.can_read_body else ()
+        return ClientRequest(
+            method=request.method,
+            authorization=request.headers.get("Authorization"),
+            accept=request.headers.get("Accept"),
+            dpop=tuple(request.headers.getall("DPoP", ())),
+            certificate=self._certificates.of(request),
+            fields=fields,
+        )
+
     def _browser(self, request: web.Request) -> str:
         return fingerprint(self._cookies.browser(request.cookies))
 
@@ -240,12 +254,6 @@ class UnsolicitedAnswer(HomeAnswerInvalid):
 
 def _id(request: web.Request) -> TransactionId:
     return TransactionId(request.match_info["id"])
-
-
-async def _client_request(request: web.Request) -> ClientRequest:
-    fields = await form_pairs(request) if request.method == "POST" and request.can_read_body else ()
-    headers = request.headers
-    return ClientRequest(authorization=headers.get("Authorization"), accept=headers.get("Accept"), fields=fields)
 
 
 def _metadata(request: web.Request, document: Document) -> web.Response:

@@ -57,7 +57,7 @@ def client_address(request: web.Request, proxies: tuple[IPv4Network | IPv6Networ
     """The nearest address that is not one of our proxies (X-Forwarded-For is read from its end, as far as it is ours)."""
     address = request.remote or ""
     for forwarded in reversed(request.headers.get("X-Forwarded-For", "").split(",")):
-        if not forwarded.strip() or not _is_one_of(address, proxies):
+        if not forwarded.strip() or not is_one_of(address, proxies):
             break
         address = forwarded.strip()
     return address
@@ -71,7 +71,7 @@ def _pairs(text: str) -> Pairs:
     return tuple(pairs)
 
 
-def _is_one_of(address: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:
+def is_one_of(address: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:
     try:
         parsed = ip_address(address)
     except ValueError:

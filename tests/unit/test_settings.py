@@ -55,3 +55,21 @@ def test_p9_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
     file.write_text("base_url = ")
     with pytest.raises(SettingsError, match=r"broker\.toml: "):
         load({}, file)
+
+
+@pytest.mark.parametrize(
+    ("environment", "complaint"),
+    [
+        ({"BROKER_CLIENT_CERTIFICATE_HEADER": "Client-Cert"}, "needs BROKER_TRUSTED_PROXIES"),
+        ({"BROKER_CLIENT_CERTIFICATE_URL": "https://mtls.example"}, "need BROKER_CLIENT_CERTIFICATE_HEADER"),
+        ({"BROKER_CLIENT_CERTIFICATE_AUTHORITIES": "ca.pem"}, "need BROKER_CLIENT_CERTIFICATE_HEADER"),
+        ({"BROKER_CLIENT_CERTIFICATE_HEADER": "Client Cert"}, "BROKER_CLIENT_CERTIFICATE_HEADER: "),
+        ({"BROKER_CLIENT_CERTIFICATE_URL": "mtls.example"}, "BROKER_CLIENT_CERTIFICATE_URL: must be https://host"),
+    ],
+)
+def test_a_clients_certificate_comes_by_a_header_of_a_trusted_proxy(
+    tmp_path: Path, environment: dict[str, str], complaint: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(environment, tmp_path / "none.toml")
+    assert complaint in str(caught.value)

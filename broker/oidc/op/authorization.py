@@ -50,6 +50,7 @@ SubjectOfHint = Callable[[str, str], str]
 
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 _SECONDS = re.compile(r"[0-9]{1,9}")
+_THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
 _UNSUPPORTED: tuple[tuple[str, type[ServiceFault]], ...] = (
     ("request_uri", RequestUriNotSupported),
     ("registration", RegistrationNotSupported),
@@ -144,6 +145,7 @@ def _request(
             id_token_claims=claims.id_token,
             essential_acr=claims.essential_acr,
             expected_subject=_expected_subject(asked, client, claims.subject, subject_of_hint),
+            dpop_jkt=_dpop_jkt(asked),
         ).strings(),
         hints=_hints(asked),
         # max_age=0 is the same as prompt=login (OIDC Core 3.1.2.1).
@@ -196,6 +198,14 @@ def _code_challenge(asked: Parameters, client: OidcClient) -> str | None:
     if not pkce.is_challenge(challenge):
         raise InvalidRequest("code_challenge is malformed")
     return challenge
+
+
+def _dpop_jkt(asked: Parameters) -> str | None:
+    """RFC 9449 10: the thumbprint of the key that will prove the token request."""
+    thumbprint = asked.get("dpop_jkt")
+    if thumbprint is not None and not _THUMBPRINT.fullmatch(thumbprint):
+        raise InvalidRequest("dpop_jkt is no SHA-256 thumbprint")
+    return thumbprint
 
 
 def _prompts(asked: Parameters) -> tuple[str, ...]:

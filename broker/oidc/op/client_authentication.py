@@ -1,5 +1,5 @@
-"""Client authentication at the endpoints for programs: client_secret_basic, client_secret_post, private_key_jwt and none
-(RFC 6749 2.3, RFC 7523, OIDC Core 9)."""
+"""Client authentication at the endpoints for programs: client_secret_basic, client_secret_post, private_key_jwt,
+tls_client_auth, self_signed_tls_client_auth and none (RFC 6749 2.3, RFC 7523, RFC 8705 2, OIDC Core 9)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from broker.oidc import jose
 from broker.oidc.errors import InvalidClient, InvalidRequest
 from broker.oidc.op import client_assertion
 from broker.oidc.op.client_assertion import ClientAssertions
+from broker.oidc.op.client_certificates import ClientCertificates
+from broker.oidc.op.http import ClientRequest
 from broker.oidc.op.parameters import Parameters, required
 
 METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
+CERTIFICATE_METHODS = ("tls_client_auth", "self_signed_tls_client_auth")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,26 +34,36 @@ class _Presented:
 
 
 class ClientAuthentication:
-    def __init__(self, assertions: ClientAssertions, clock: Clock) -> None:
+    def __init__(self, assertions: ClientAssertions, certificates: ClientCertificates, clock: Clock) -> None:
         self._assertions = assertions
+        self._certificates = certificates
         self._clock = clock
 
-    async def of(
-        self, authorization: str | None, form: Parameters, federation: Federation
-    ) -> tuple[Service, OidcClient]:
+    async def of(self, request: ClientRequest, form: Parameters, federation: Federation) -> tuple[Service, OidcClient]:
         """The service, by the one method that it registered. Raises: InvalidClient, InvalidRequest, StateUnavailable."""
-        presented = _presented(authorization, form)
+        presented = _presented(request.authorization, form)
         service = federation.services_by_entity_id.get((Protocol.OIDC, presented.client_id))
         if service is None or service.client is None:
             raise InvalidClient("no such client")
         client = service.client
-        if presented.method != client.token_endpoint_auth_method:
+        if presented.method != _shown_by(client.token_endpoint_auth_method):
             raise InvalidClient("another method than the registered one", service=service.id)
-        if presented.method == "private_key_jwt":
-            await self._assertions.check(presented.assertion, client, self._clock())
-        elif presented.method != "none" and not _is_secret(presented.secrets, client.client_secret):
-            raise InvalidClient("wrong secret", service=service.id)
+        match client.token_endpoint_auth_method:
+            case "private_key_jwt":
+                await self._assertions.check(presented.assertion, client, self._clock())
+            case "tls_client_auth" | "self_signed_tls_client_auth":
+                await self._certificates.check(request.certificate, client)
+            case "client_secret_basic" | "client_secret_post":
+                if not _is_secret(presented.secrets, client.client_secret):
+                    raise InvalidClient("wrong secret", service=service.id)
+            case method:
+                assert method == "none", "the documents know no other"
         return service, client
+
+
+def _shown_by(method: str) -> str:
+    """What the request itself shows of a method: a certificate stands beside it (RFC 8705 2)."""
+    return "none" if method in CERTIFICATE_METHODS else method
 
 
 def _presented(authorization: str | None, form: Parameters) -> _Presented:

@@ -13,8 +13,10 @@ from broker.federation.model import Federation, OidcClient, Service
 from broker.login.edges import RefusedRequest
 from broker.oidc.errors import InvalidClient
 from broker.oidc.op.client_authentication import ClientAuthentication
-from broker.oidc.op.http import ClientRequest, HttpAnswer, error_answer
+from broker.oidc.op.dpop import NONCE_HEADER, DpopProofs
+from broker.oidc.op.http import ClientRequest, HttpAnswer, error_answer, with_header
 from broker.oidc.op.parameters import Parameters
+from broker.oidc.op.sender import Sender, certificate_thumbprint
 
 log = structlog.get_logger(__name__)
 
@@ -28,6 +30,7 @@ class Asked:
     form: Parameters
     request: ClientRequest
     federation: Federation
+    sender: Sender
 
 
 Serve = Callable[[Asked], Awaitable[HttpAnswer]]
@@ -35,10 +38,14 @@ Serve = Callable[[Asked], Awaitable[HttpAnswer]]
 
 
 class ClientEndpoint:
-    """``name``: of the endpoint, in the log."""
+    """``name``: of the endpoint, in the log. ``path``: its own."""
 
-    def __init__(self, name: str, *, issuer: str, clients: ClientAuthentication, serve: Serve) -> None:
+    def __init__(
+        self, name: str, path: str, *, issuer: str, clients: ClientAuthentication, proofs: DpopProofs, serve: Serve
+    ) -> None:
         self._event = f"oidc.{name}.refused"
+        self._path = path
+        self._proofs = proofs
         self._challenge = f'Basic realm="{issuer}"'
         self._clients = clients
         self._serve = serve
@@ -46,13 +53,18 @@ class ClientEndpoint:
     async def answer(self, request: ClientRequest, federation: Federation) -> HttpAnswer:
         """Raises: StateUnavailable."""
         try:
-            form = Parameters(request.fields)
-            form.check()
-            service, client = await self._clients.of(request.authorization, form, federation)
-            asked = Asked(service=service, client=client, form=form, request=request, federation=federation)
-            return await self._serve(asked)
+            answer = await self._serve(await self._asked(request, federation))
         except (RefusedRequest, ServiceFault) as error:
-            return self._refused(error)
+            answer = self._refused(error)
+        return with_header(answer, NONCE_HEADER, self._proofs.nonce()) if request.dpop else answer
+
+    async def _asked(self, request: ClientRequest, federation: Federation) -> Asked:
+        form = Parameters(request.fields)
+        form.check()
+        service, client = await self._clients.of(request, form, federation)
+        key = await self._proofs.check(request, self._path)
+        sender = Sender(key=key, certificate=certificate_thumbprint(request.certificate))
+        return Asked(service=service, client=client, form=form, request=request, federation=federation, sender=sender)
 
     def _refused(self, error: RefusedRequest | ServiceFault) -> HttpAnswer:
         """RFC 9126 2.3: the client is told here, whatever the browser would have been told."""

@@ -46,10 +46,22 @@ class ClientKeys:
     async def encrypt(self, token: str, client: OidcClient, algorithm: str, content: str) -> str:
         """A token that the client alone can read. Raises: ClientKeysUnavailable."""
         try:
-            keys = _registered(client.jwks) if client.jwks is not None else await self._kept(client).get()
-            return keys.encrypt(token, algorithm, content)
-        except (FetchError, KeySetUnusable, KeyUnknown) as error:
+            return (await self._all(client)).encrypt(token, algorithm, content)
+        except KeyUnknown as error:
             raise ClientKeysUnavailable(f"to encrypt: {error}") from error
+
+    async def certificates(self, client: OidcClient) -> frozenset[bytes]:
+        """Those that stand beside its keys, as DER. Raises: ClientKeysUnavailable."""
+        return (await self._all(client)).certificates()
+
+    async def _all(self, client: OidcClient) -> KeySet:
+        """Raises: ClientKeysUnavailable."""
+        if client.jwks is not None:
+            return _registered(client.jwks)
+        try:
+            return await self._kept(client).get()
+        except (FetchError, KeySetUnusable) as error:
+            raise ClientKeysUnavailable(f"jwks_uri: {error}") from error
 
     def _kept(self, client: OidcClient) -> Kept[KeySet]:
         """Raises: ClientKeysUnavailable."""

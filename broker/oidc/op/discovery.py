@@ -7,7 +7,8 @@ from broker.attributes.schema import ATTRIBUTES, NAMESPACE, Sensitivity
 from broker.federation.model import LANGUAGES
 from broker.oidc import jose, pkce
 from broker.oidc.jose import Signer
-from broker.oidc.op import authorization, client_authentication, token
+from broker.oidc.op import authorization, client_authentication, dpop, token
+from broker.oidc.op.mutual_tls import MutualTls
 
 HOME_ISSUER = "home_issuer"
 _CLAIMS_OF_THE_LOGIN = ("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash")
@@ -18,7 +19,8 @@ def home_issuer_claim(base_url: str) -> str:
     return base_url + NAMESPACE + HOME_ISSUER
 
 
-def provider_metadata(base_url: str, signer: Signer) -> dict[str, object]:
+def provider_metadata(base_url: str, signer: Signer, mutual_tls: MutualTls | None) -> dict[str, object]:
+    methods = _methods(mutual_tls)
     return {
         "issuer": base_url,
         "authorization_endpoint": f"{base_url}/oidc/authorize",
@@ -40,12 +42,12 @@ def provider_metadata(base_url: str, signer: Signer) -> dict[str, object]:
         "userinfo_signing_alg_values_supported": list(signer.algorithms),
         "userinfo_encryption_alg_values_supported": list(jose.KEY_ENCRYPTION),
         "userinfo_encryption_enc_values_supported": list(jose.CONTENT_ENCRYPTION),
-        "token_endpoint_auth_methods_supported": list(client_authentication.METHODS),
+        "token_endpoint_auth_methods_supported": methods,
         "token_endpoint_auth_signing_alg_values_supported": list(jose.ACCEPTED_ALGORITHMS),
-        "revocation_endpoint_auth_methods_supported": list(client_authentication.METHODS),
-        "introspection_endpoint_auth_methods_supported": [
-            each for each in client_authentication.METHODS if each != "none"
-        ],
+        "revocation_endpoint_auth_methods_supported": methods,
+        "introspection_endpoint_auth_methods_supported": [each for each in methods if each != "none"],
+        "dpop_signing_alg_values_supported": list(dpop.ALGORITHMS),
+        "tls_client_certificate_bound_access_tokens": mutual_tls is not None,
         "code_challenge_methods_supported": [pkce.METHOD],
         "claim_types_supported": ["normal"],
         "claims_supported": _claims(base_url),
@@ -58,7 +60,32 @@ def provider_metadata(base_url: str, signer: Signer) -> dict[str, object]:
         "request_uri_parameter_supported": False,
         "authorization_response_iss_parameter_supported": True,
         "ui_locales_supported": list(LANGUAGES),
+        **_aliases(mutual_tls),
     }
+
+
+def _methods(mutual_tls: MutualTls | None) -> list[str]:
+    """Those by certificate only where certificates can come, and by an authority only where there is one."""
+    if mutual_tls is None:
+        return list(client_authentication.METHODS)
+    by_certificate = (
+        client_authentication.CERTIFICATE_METHODS if mutual_tls.authorities else ("self_signed_tls_client_auth",)
+    )
+    return [*client_authentication.METHODS, *by_certificate]
+
+
+def _aliases(mutual_tls: MutualTls | None) -> dict[str, object]:
+    """RFC 8705 5: where a client with a certificate asks instead."""
+    if mutual_tls is None or mutual_tls.base_url is None:
+        return {}
+    paths = {
+        "token_endpoint": "/oidc/token",
+        "userinfo_endpoint": "/oidc/userinfo",
+        "revocation_endpoint": "/oidc/revoke",
+        "introspection_endpoint": "/oidc/introspect",
+        "pushed_authorization_request_endpoint": "/oidc/par",
+    }
+    return {"mtls_endpoint_aliases": {name: mutual_tls.base_url + path for name, path in paths.items()}}
 
 
 def _claims(base_url: str) -> list[str]:

@@ -25,13 +25,16 @@ from broker.oidc.op import authorization, discovery, reply
 from broker.oidc.op.authorization import Come
 from broker.oidc.op.client_assertion import ClientAssertions
 from broker.oidc.op.client_authentication import ClientAuthentication
+from broker.oidc.op.client_certificates import ClientCertificates
 from broker.oidc.op.client_endpoint import ClientEndpoint, Serve
 from broker.oidc.op.client_keys import ClientKeys
 from broker.oidc.op.client_tokens import ClientTokens
+from broker.oidc.op.dpop import DpopNonces, DpopProofs
 from broker.oidc.op.grants import CODE, CODE_LIFETIME, LONGEST_REFRESH, CodeGrant, LoginGrant
 from broker.oidc.op.http import ClientRequest, HttpAnswer, json_answer
 from broker.oidc.op.introspection import IntrospectionEndpoint
 from broker.oidc.op.issuing import Tokens
+from broker.oidc.op.mutual_tls import MutualTls
 from broker.oidc.op.parameters import Parameters
 from broker.oidc.op.pushed_requests import PREFIX, PushedRequests
 from broker.oidc.op.reply import FORM_POST, Reply
@@ -50,6 +53,8 @@ _CACHED = {"Cache-Control": "public, max-age=300"}
 
 
 class OpenIdProvider:
+    """``mutual_tls``: None, unless a proxy passes clients' certificates on."""
+
     def __init__(
         self,
         *,
@@ -61,6 +66,7 @@ class OpenIdProvider:
         clock: Clock,
         clock_skew: timedelta,
         claims_of: ClaimsOf,
+        mutual_tls: MutualTls | None = None,
     ) -> None:
         self._issuer = base_url
         self._grants = grants
@@ -73,20 +79,24 @@ class OpenIdProvider:
         tokens = Tokens(issuer=base_url, jwts=jwts, grants=grants, clock=clock)
         audiences = frozenset((base_url, f"{base_url}/oidc/token"))
         assertions = ClientAssertions(audiences=audiences, keys=client_keys, replay=replay, skew=clock_skew)
-        clients = ClientAuthentication(assertions, clock)
+        certificates = ClientCertificates(mutual_tls.authorities if mutual_tls else (), client_keys, clock)
+        clients = ClientAuthentication(assertions, certificates, clock)
+        bases = (base_url, mutual_tls.base_url) if mutual_tls and mutual_tls.base_url else (base_url,)
+        nonces = DpopNonces(keys.sealing, clock)
+        proofs = DpopProofs(bases=bases, nonces=nonces, replay=replay, clock=clock, skew=clock_skew)
         self._objects = RequestObjects(issuer=base_url, keys=client_keys, clock=clock, skew=clock_skew)
         self._pushed = PushedRequests(grants, self._checked)
         introspection = IntrospectionEndpoint(issuer=base_url, tokens=tokens, signer=signer, clock=clock)
 
-        def endpoint(name: str, serve: Serve) -> ClientEndpoint:
-            return ClientEndpoint(name, issuer=base_url, clients=clients, serve=serve)
+        def endpoint(name: str, path: str, serve: Serve) -> ClientEndpoint:
+            return ClientEndpoint(name, path, issuer=base_url, clients=clients, proofs=proofs, serve=serve)
 
-        self._push = endpoint("pushed_request", self._pushed.serve)
-        self._token = endpoint("token", TokenEndpoint(grants, tokens).serve)
-        self._revocation = endpoint("revocation", RevocationEndpoint(tokens).serve)
-        self._introspection = endpoint("introspection", introspection.serve)
-        self._userinfo = UserInfoEndpoint(issuer=base_url, tokens=tokens, jwts=jwts)
-        self._discovery = json_answer(discovery.provider_metadata(base_url, signer), headers=_CACHED)
+        self._push = endpoint("pushed_request", "/oidc/par", self._pushed.serve)
+        self._token = endpoint("token", "/oidc/token", TokenEndpoint(grants, tokens).serve)
+        self._revocation = endpoint("revocation", "/oidc/revoke", RevocationEndpoint(tokens).serve)
+        self._introspection = endpoint("introspection", "/oidc/introspect", introspection.serve)
+        self._userinfo = UserInfoEndpoint(issuer=base_url, tokens=tokens, jwts=jwts, proofs=proofs)
+        self._discovery = json_answer(discovery.provider_metadata(base_url, signer, mutual_tls), headers=_CACHED)
         self._jwks = json_answer(signer.jwks(), headers=_CACHED)
 
     async def begin_authorization(self, pairs: Sequence[tuple[str, str]], federation: Federation) -> LoginRequest:
@@ -170,7 +180,9 @@ class OpenIdProvider:
             id_token=self._id_token(asked, subject, answer),
             userinfo=self._claims(asked, asked.userinfo_claims, answer) | {"sub": subject},
         )
-        grant = CodeGrant(redirect_uri=asked.redirect_uri, code_challenge=asked.code_challenge, login=login)
+        grant = CodeGrant(
+            redirect_uri=asked.redirect_uri, code_challenge=asked.code_challenge, login=login, dpop_jkt=asked.dpop_jkt
+        )
         await self._grants.put(CODE, code, grant.write(), CODE_LIFETIME)
         if (request_uri := transaction.request.reply.get(_REQUEST_URI)) is not None:
             await self._pushed.spend(request_uri)

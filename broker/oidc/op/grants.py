@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from broker.federation.model import OrganisationId, ServiceId
 from broker.oidc import json_object
+from broker.oidc.op.sender import Confirmation
 
 CODE = "code"
 SPENT_CODE = "spent_code"
@@ -52,17 +53,19 @@ class LoginGrant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeGrant:
-    """What a code stands for."""
+    """What a code stands for. ``dpop_jkt``: the key whose holder alone may use it (RFC 9449 10)."""
 
     redirect_uri: str
     code_challenge: str | None
     login: LoginGrant
+    dpop_jkt: str | None = None
 
     def write(self) -> bytes:
         return json_object.write(
             {
                 "redirect_uri": self.redirect_uri,
                 "code_challenge": self.code_challenge,
+                "dpop_jkt": self.dpop_jkt,
                 "login": _login_members(self.login),
             }
         )
@@ -70,12 +73,14 @@ class CodeGrant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessGrant:
-    """What an access token stands for. ``family``: of the refresh token beside it; the token ends with it."""
+    """What an access token stands for. ``family``: of the refresh token beside it; the token ends with it.
+    ``confirmation``: what it is bound to."""
 
     service: ServiceId
     scopes: tuple[str, ...]
     issued_at: datetime
     family: str | None
+    confirmation: Confirmation
     userinfo: Claims = field(repr=False)
 
     def write(self) -> bytes:
@@ -85,6 +90,7 @@ class AccessGrant:
                 "scopes": self.scopes,
                 "issued_at": _seconds(self.issued_at),
                 "family": self.family,
+                "confirmation": self.confirmation,
                 "userinfo": self.userinfo,
             }
         )
@@ -92,40 +98,43 @@ class AccessGrant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshGrant:
-    """What a refresh token stands for. ``family``: all tokens that came of one login."""
+    """What a refresh token stands for. ``family``: all tokens that came of one login. ``key``: of a public client, whose
+    holder alone may use it (RFC 9449 5)."""
 
     family: str
     login: LoginGrant
+    key: str | None = None
 
     def write(self) -> bytes:
-        return json_object.write({"family": self.family, "login": _login_members(self.login)})
+        return json_object.write({"family": self.family, "login": _login_members(self.login), "key": self.key})
 
 
 def read_code_grant(record: bytes) -> CodeGrant:
     found = json_object.read(record)
-    challenge = found["code_challenge"]
     return CodeGrant(
         redirect_uri=_typed(found["redirect_uri"], str),
-        code_challenge=None if challenge is None else _typed(challenge, str),
+        code_challenge=_maybe_text(found["code_challenge"]),
         login=_login(_typed(found["login"], dict)),
+        dpop_jkt=_maybe_text(found["dpop_jkt"]),
     )
 
 
 def read_access_grant(record: bytes) -> AccessGrant:
     found = json_object.read(record)
-    family = found["family"]
     return AccessGrant(
         service=ServiceId(_typed(found["service"], str)),
         scopes=tuple(_typed(found["scopes"], list)),
         issued_at=_moment(found["issued_at"]),
-        family=None if family is None else _typed(family, str),
+        family=_maybe_text(found["family"]),
+        confirmation=_typed(found["confirmation"], dict),
         userinfo=_typed(found["userinfo"], dict),
     )
 
 
 def read_refresh_grant(record: bytes) -> RefreshGrant:
     found = json_object.read(record)
-    return RefreshGrant(family=_typed(found["family"], str), login=_login(_typed(found["login"], dict)))
+    login = _login(_typed(found["login"], dict))
+    return RefreshGrant(family=_typed(found["family"], str), login=login, key=_maybe_text(found["key"]))
 
 
 def handle(access_token: str) -> str:
@@ -161,6 +170,10 @@ def _seconds(moment: datetime) -> int:
 
 def _moment(value: object) -> datetime:
     return datetime.fromtimestamp(_typed(value, int), UTC)
+
+
+def _maybe_text(value: object) -> str | None:
+    return None if value is None else _typed(value, str)
 
 
 T = TypeVar("T")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from broker.errors import ServiceFault
 from broker.oidc import json_object
@@ -14,11 +14,14 @@ NO_STORE: Mapping[str, str] = {"Cache-Control": "no-store", "Pragma": "no-cache"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientRequest:
-    """``authorization``, ``accept``: those headers, if they are there. ``fields``: of the form in the body, in order, as they
-    were sent."""
+    """``authorization``, ``accept``: those headers, if they are there. ``dpop``: each header of that name. ``certificate``: the
+    client's own, by TLS, as DER. ``fields``: of the form in the body, in order, as they were sent."""
 
+    method: str = "POST"
     authorization: str | None = field(default=None, repr=False)
     accept: str | None = None
+    dpop: tuple[str, ...] = field(default=(), repr=False)
+    certificate: bytes | None = field(default=None, repr=False)
     fields: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
@@ -33,6 +36,10 @@ def json_answer(found: object, *, status: int = 200, headers: Mapping[str, str] 
     return HttpAnswer(
         status=status, headers={"Content-Type": "application/json", **headers}, body=json_object.write(found)
     )
+
+
+def with_header(answer: HttpAnswer, name: str, value: str) -> HttpAnswer:
+    return replace(answer, headers={**answer.headers, name: value})
 
 
 def error_answer(fault: ServiceFault, challenge: str | None = None) -> HttpAnswer:

@@ -9,6 +9,7 @@ from broker.federation.model import OidcClient, Service
 from broker.login.ports import Clock
 from broker.oidc.errors import InvalidClient
 from broker.oidc.jose import Signer
+from broker.oidc.op import sender
 from broker.oidc.op.client_endpoint import Asked
 from broker.oidc.op.grants import ACCESS_TOKEN_LIFETIME, AccessGrant, RefreshGrant
 from broker.oidc.op.http import NO_STORE, HttpAnswer, json_answer
@@ -50,7 +51,8 @@ class IntrospectionEndpoint:
     def _of_access(self, grant: AccessGrant, client: OidcClient) -> Mapping[str, object]:
         return {
             **self._active(grant.scopes, str(grant.userinfo["sub"]), client),
-            "token_type": "Bearer",
+            "token_type": "DPoP" if sender.KEY in grant.confirmation else "Bearer",
+            **({"cnf": grant.confirmation} if grant.confirmation else {}),
             "iat": _seconds(grant.issued_at),
             "exp": _seconds(grant.issued_at + ACCESS_TOKEN_LIFETIME),
         }

@@ -14,10 +14,12 @@ from datetime import datetime
 import structlog
 
 from broker.federation.access import may_reach
-from broker.federation.model import Federation, OidcClient, Service
+from broker.federation.model import OidcClient, Service
 from broker.login.ports import Clock, GrantStore
 from broker.oidc import jose
 from broker.oidc.errors import InvalidGrant, InvalidScope
+from broker.oidc.op import sender
+from broker.oidc.op.client_endpoint import Asked
 from broker.oidc.op.client_tokens import ClientTokens
 from broker.oidc.op.grants import (
     ACCESS_TOKEN,
@@ -64,32 +66,31 @@ class Tokens:
         refreshable = "refresh_token" in client.grant_types and login.until > self._clock()
         return Named(access_token=_secret(), family=_secret() if refreshable else None)
 
-    async def issue(self, login: LoginGrant, client: OidcClient, named: Named) -> Mapping[str, object]:
-        """The token response (RFC 6749 5.1). Raises: StateUnavailable."""
+    async def issue(self, login: LoginGrant, asked: Asked, named: Named) -> Mapping[str, object]:
+        """The token response (RFC 6749 5.1). Raises: InvalidDpopProof, CertificateMissing, ClientKeysUnavailable,
+        StateUnavailable."""
         now = self._clock()
         if named.family is not None:
             await self._grants.put(FAMILY, named.family, login.service.encode(), login.until - now)
-        return await self._issued(login, client, named, now)
+        return await self._issued(login, asked, named, now)
 
-    async def refresh(
-        self, token: str, scopes: tuple[str, ...], service: Service, client: OidcClient, federation: Federation
-    ) -> Mapping[str, object]:
-        """RFC 6749 6. ``scopes``: as asked; none: those that were granted. Raises: InvalidGrant, InvalidScope,
-        StateUnavailable."""
-        now = self._clock()
+    async def refresh(self, token: str, asked: Asked) -> Mapping[str, object]:
+        """RFC 6749 6. Raises: InvalidGrant, InvalidScope, and as ``issue``."""
+        now, service = self._clock(), asked.service
         grant = await self._refresh_grant(token, service)
-        check_scopes(scopes, grant.login)
+        check_scopes(asked.form.words("scope"), grant.login)
+        check_holder(grant, asked)
         # First known as used, then taken: who comes in between has a used one.
         await self._grants.put(SPENT_REFRESH_TOKEN, token, grant.family.encode(), grant.login.until - now)
         if await self._grants.take(REFRESH_TOKEN, token) is None:
             await self._reused(grant.family, service)
         if await self._grants.get(FAMILY, grant.family) is None:
             raise InvalidGrant("its family was ended", service=service.id)
-        if not may_reach(grant.login.organisation, service, federation, now):
+        if not may_reach(grant.login.organisation, service, asked.federation, now):
             await self.end(grant.family)
             raise InvalidGrant("the home organisation may no longer reach the service", service=service.id)
         named = Named(access_token=_secret(), family=grant.family)
-        return await self._issued(_refreshed(grant.login), client, named, now)
+        return await self._issued(_refreshed(grant.login), asked, named, now)
 
     async def access_grant(self, token: str) -> AccessGrant | None:
         """What an access token stands for; None when it is unknown or has ended. Raises: StateUnavailable."""
@@ -133,23 +134,30 @@ class Tokens:
         await self.end(family)
         raise InvalidGrant("the refresh token was used before", service=service.id)
 
-    async def _issued(self, login: LoginGrant, client: OidcClient, named: Named, now: datetime) -> Mapping[str, object]:
-        access_token, family = named.access_token, named.family
+    async def _issued(self, login: LoginGrant, asked: Asked, named: Named, now: datetime) -> Mapping[str, object]:
+        access_token, family, client = named.access_token, named.family, asked.client
+        bound = sender.confirmation(client, asked.sender)
         access = AccessGrant(
-            service=login.service, scopes=login.scopes, issued_at=now, family=family, userinfo=login.userinfo
+            service=login.service,
+            scopes=login.scopes,
+            issued_at=now,
+            family=family,
+            confirmation=bound,
+            userinfo=login.userinfo,
         )
         await self._grants.put(ACCESS_TOKEN, handle(access_token), access.write(), ACCESS_TOKEN_LIFETIME)
         claims = id_token_claims(login, self._issuer, client, access_token, now)
         answer: dict[str, object] = {
             "access_token": access_token,
-            "token_type": "Bearer",
+            "token_type": "DPoP" if sender.KEY in bound else "Bearer",
             "expires_in": int(ACCESS_TOKEN_LIFETIME.total_seconds()),
             "scope": " ".join(login.scopes),
             "id_token": await self._jwts.id_token(claims, client),
         }
         if family is not None:
             answer["refresh_token"] = refresh_token = _secret()
-            record = RefreshGrant(family=family, login=login).write()
+            key = asked.sender.key if client.token_endpoint_auth_method == "none" else None
+            record = RefreshGrant(family=family, login=login, key=key).write()
             await self._grants.put(REFRESH_TOKEN, refresh_token, record, login.until - now)
         return answer
 
@@ -166,6 +174,12 @@ def check_scopes(asked: tuple[str, ...], login: LoginGrant) -> None:
     """
     if asked and set(asked) != set(login.scopes):
         raise InvalidScope("other scopes than were granted", service=login.service)
+
+
+def check_holder(grant: RefreshGrant, asked: Asked) -> None:
+    """RFC 9449 5: a public client's refresh token is good for the holder of its key alone. Raises: InvalidGrant."""
+    if grant.key is not None and grant.key != asked.sender.key:
+        raise InvalidGrant("the refresh token is bound to another key", service=asked.service.id)
 
 
 def id_token_claims(

@@ -39,7 +39,7 @@ class PushedRequests:
         pairs = tuple((name, value) for name, value in asked.request.fields if name not in _OF_THE_CLIENT)
         if asked.form.get("client_id") is None:
             pairs = (*pairs, ("client_id", client_id))
-        checked = await self._check(pairs, asked.federation)
+        checked = bound(await self._check(pairs, asked.federation), asked.sender.key)
         reference = secrets.token_urlsafe(32)
         record = json.dumps({"client_id": client_id, "pairs": checked}).encode("utf-8")
         await self._grants.put(_KIND, reference, record, LIFETIME)
@@ -62,3 +62,13 @@ class PushedRequests:
     async def spend(self, request_uri: str) -> None:
         """A code was given for it (RFC 9126 7.3). Raises: StateUnavailable."""
         await self._grants.remove(_KIND, request_uri.removeprefix(PREFIX))
+
+
+def bound(pairs: Pairs, key: str | None) -> Pairs:
+    """RFC 9449 10.1: who pushes with a proof binds the code to its key. Raises: InvalidRequest."""
+    if key is None:
+        return pairs
+    named = dict(pairs).get("dpop_jkt")
+    if named not in (None, "", key):
+        raise InvalidRequest("dpop_jkt is another key than that of the DPoP proof")
+    return (*(pair for pair in pairs if pair[0] != "dpop_jkt"), ("dpop_jkt", key))

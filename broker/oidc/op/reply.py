@@ -13,7 +13,7 @@ FORM_POST = "form_post"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """``redirect_uri`` is verified. ``scopes`` are the granted ones. ``essential_acr``, ``expected_subject`` and the two lists
-    of claims: what the ``claims`` parameter and id_token_hint ask for.
+    of claims: what the ``claims`` parameter and id_token_hint ask for. ``dpop_jkt``: the key to which the code is bound.
     """
 
     redirect_uri: str
@@ -26,6 +26,7 @@ class Reply:
     id_token_claims: tuple[str, ...] = ()
     essential_acr: tuple[str, ...] = ()
     expected_subject: str | None = None
+    dpop_jkt: str | None = None
 
     def strings(self) -> dict[str, str]:
         """Lists are JSON: the names of claims and contexts are the service's own text."""
@@ -34,7 +35,7 @@ class Reply:
         return {name: text for name, text in texts.items() if text is not None} | lists
 
 
-_TEXTS = ("redirect_uri", "state", "response_mode", "nonce", "code_challenge", "expected_subject")
+_TEXTS = ("redirect_uri", "state", "response_mode", "nonce", "code_challenge", "expected_subject", "dpop_jkt")
 _LISTS = ("scopes", "userinfo_claims", "id_token_claims", "essential_acr")
 
 
@@ -55,4 +56,5 @@ def read(strings: Mapping[str, str]) -> Reply:
         id_token_claims=listed("id_token_claims"),
         essential_acr=listed("essential_acr"),
         expected_subject=strings.get("expected_subject"),
+        dpop_jkt=strings.get("dpop_jkt"),
     )

@@ -36,8 +36,7 @@ class TokenEndpoint:
         return await self._exchange(asked)
 
     async def _refresh(self, asked: Asked) -> HttpAnswer:
-        token, scopes = required(asked.form, "refresh_token"), asked.form.words("scope")
-        return json_answer(await self._tokens.refresh(token, scopes, asked.service, asked.client, asked.federation))
+        return json_answer(await self._tokens.refresh(required(asked.form, "refresh_token"), asked))
 
     async def _exchange(self, asked: Asked) -> HttpAnswer:
         code = required(asked.form, "code")
@@ -49,9 +48,10 @@ class TokenEndpoint:
             raise InvalidGrant("unknown, used or expired", service=asked.service.id)
         grant = read_code_grant(record)
         check_exchange(grant, asked.service, redirect_uri, asked.form.get("code_verifier"))
+        check_key(grant, asked)
         named = self._tokens.name(grant.login, asked.client)
         await self._grants.put(SPENT_CODE, code, named.ends.encode("ascii"), LONGEST_REFRESH)
-        return json_answer(await self._tokens.issue(grant.login, asked.client, named))
+        return json_answer(await self._tokens.issue(grant.login, asked, named))
 
     async def _revoke_what_was_issued(self, code: str, service: Service) -> None:
         """RFC 6749 4.1.2: a code that comes twice may have been stolen, so the tokens of its first use end."""
@@ -83,3 +83,9 @@ def check_exchange(grant: CodeGrant, service: Service, redirect_uri: str, verifi
             raise InvalidGrant("code_verifier without code_challenge", service=service.id)
     elif verifier is None or not pkce.proves(verifier, grant.code_challenge):
         raise InvalidGrant("code_verifier is missing or wrong", service=service.id)
+
+
+def check_key(grant: CodeGrant, asked: Asked) -> None:
+    """RFC 9449 10. Raises: InvalidGrant."""
+    if grant.dpop_jkt is not None and grant.dpop_jkt != asked.sender.key:
+        raise InvalidGrant("the code is bound to another key", service=asked.service.id)

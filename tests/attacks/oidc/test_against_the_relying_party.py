@@ -56,7 +56,7 @@ async def refused(home: CitySide, make: Any) -> HomeAnswerInvalid:
 
 
 @pytest.mark.parametrize(
-    "algorithm", ["none", "None", "NONE", "nOnE", "", None, 1, ["RS256"], "RS1", "ES256K", "EdDSA"]
+    "algorithm", ["none", "None", "NONE", "nOnE", "", None, 1, ["RS256"], "RS1", "ES256K", "Ed448"]
 )
 @pytest.mark.parametrize("signature", ["", "AAAA"])
 async def test_alg_none_and_other_algorithms_that_nobody_agreed_on(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
+import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +16,8 @@ from urllib.parse import parse_qsl, urlsplit
 import jwt
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from joserfc.jwk import import_key
 from jwt import api_jws
 
 from broker.attributes import schema
@@ -43,6 +46,7 @@ from broker.login.transaction import LIFETIME, LoginTransaction, Stage, new_refe
 from broker.oidc import pkce
 from broker.oidc.op.edge import OpenIdProvider
 from broker.oidc.op.http import ClientRequest, HttpAnswer
+from broker.oidc.op.mutual_tls import MutualTls
 from broker.oidc.rp.edge import OidcRelyingParty
 
 BASE_URL = "https://broker.example"
@@ -244,8 +248,40 @@ def error_of(answer: HttpAnswer, status: int = 400) -> str:
 
 
 @dataclass
+class Prover:
+    """A client's key, and its DPoP proofs by it (RFC 9449 4.2); ``changes`` and ``header``: of each proof."""
+
+    clock: Clock
+    nonce: str | None = None
+    key: Any = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
+    algorithm: str = "ES256"
+    changes: dict[str, Any] = field(default_factory=dict)
+    header: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def thumbprint(self) -> str:
+        """By a library that is not the broker's own code."""
+        return str(import_key(public_jwk(self.key)).thumbprint())
+
+    def proof(self, url: str, *, method: str = "POST", access_token: str | None = None) -> str:
+        claims = {
+            "jti": secrets.token_urlsafe(8),
+            "htm": method,
+            "htu": url,
+            "iat": int(self.clock().timestamp()),
+            "nonce": self.nonce,
+            "ath": base64.urlsafe_b64encode(hashlib.sha256(access_token.encode()).digest()).rstrip(b"=").decode()
+            if access_token
+            else None,
+        } | self.changes
+        given = {name: value for name, value in claims.items() if value is not None}
+        header = {"typ": "dpop+jwt", "jwk": public_jwk(self.key)} | self.header
+        return api_jws.encode(json.dumps(given).encode(), self.key, self.algorithm, headers=header)
+
+
+@dataclass
 class ServiceSide:
-    """The OpenID Provider and those who ask it."""
+    """The OpenID Provider and those who ask it. ``certificate``, ``prover``: with which every request is made from now on."""
 
     keys: KeyRing
     clock: Clock = field(default_factory=Clock)
@@ -254,6 +290,9 @@ class ServiceSide:
     grants: MemoryGrants = field(init=False)
     replay: MemoryReplay = field(init=False)
     fetcher: ClientsFetcher = field(default_factory=lambda: ClientsFetcher())
+    mutual_tls: MutualTls | None = None
+    certificate: bytes | None = None
+    prover: Prover | None = None
 
     def __post_init__(self) -> None:
         self.grants = MemoryGrants(self.clock)
@@ -267,6 +306,7 @@ class ServiceSide:
             clock=self.clock,
             clock_skew=timedelta(seconds=60),
             claims_of=lambda released, scopes: schema.claims(released, scopes, BASE_URL),
+            mutual_tls=self.mutual_tls,
         )
 
     def register(self, **changes: Any) -> None:
@@ -280,7 +320,7 @@ class ServiceSide:
 
     async def push(self, authorization: str | None = "", /, **changes: str | None) -> HttpAnswer:
         """A good request pushed, changed; ``authorization``: "" is the right one."""
-        asked = self._asking(dict(request_pairs(**changes)), authorization, {})
+        asked = self._asking("/oidc/par", dict(request_pairs(**changes)), authorization, {})
         return await self.provider.push(asked, self.federation)
 
     async def pushed(self, **changes: str | None) -> str:
@@ -305,9 +345,7 @@ class ServiceSide:
             "redirect_uri": REDIRECT_URI,
             "code_verifier": VERIFIER,
         }
-        fields = tuple((name, value) for name, value in {**good, **changes}.items() if value is not None)
-        header = basic("rooms", SECRET) if authorization == "" else authorization
-        return await self.provider.token(ClientRequest(authorization=header, fields=fields), self.federation)
+        return await self.provider.token(self._asking("/oidc/token", good, authorization, changes), self.federation)
 
     async def tokens(self, **changes: str | None) -> dict[str, Any]:
         answer = await self.exchange(await self.code(**changes))
@@ -317,7 +355,7 @@ class ServiceSide:
     async def refresh(self, token: str, authorization: str | None = "", /, **changes: str | None) -> HttpAnswer:
         """A refresh token at the token endpoint; ``authorization``: "" is the right one."""
         good = {"grant_type": "refresh_token", "refresh_token": token}
-        return await self.provider.token(self._asking(good, authorization, changes), self.federation)
+        return await self.provider.token(self._asking("/oidc/token", good, authorization, changes), self.federation)
 
     async def refreshed(self, token: str) -> dict[str, Any]:
         answer = await self.refresh(token)
@@ -325,27 +363,40 @@ class ServiceSide:
         return json_of(answer)
 
     async def revoke(self, token: str | None, authorization: str | None = "", /, **changes: str | None) -> HttpAnswer:
-        return await self.provider.revoke(self._asking({"token": token}, authorization, changes), self.federation)
+        asked = self._asking("/oidc/revoke", {"token": token}, authorization, changes)
+        return await self.provider.revoke(asked, self.federation)
 
     async def introspect(
         self, token: str | None, authorization: str | None = "", /, accept: str | None = None, **changes: str | None
     ) -> HttpAnswer:
-        asked = replace(self._asking({"token": token}, authorization, changes), accept=accept)
-        return await self.provider.introspect(asked, self.federation)
+        asked = self._asking("/oidc/introspect", {"token": token}, authorization, changes)
+        return await self.provider.introspect(replace(asked, accept=accept), self.federation)
 
     async def is_active(self, access_token: str) -> bool:
         return (await self.userinfo(f"Bearer {access_token}")).status == 200
 
+    async def userinfo(
+        self, authorization: str | None, fields: tuple[tuple[str, str], ...] = (), method: str = "POST"
+    ) -> HttpAnswer:
+        token = (authorization or "").partition(" ")[2]
+        request = ClientRequest(
+            method=method,
+            authorization=authorization,
+            dpop=self._proofs("/oidc/userinfo", method=method, access_token=token),
+            certificate=self.certificate,
+            fields=fields,
+        )
+        return await self.provider.userinfo(request, self.federation)
+
     def _asking(
-        self, good: Mapping[str, str | None], authorization: str | None, changes: Mapping[str, str | None]
+        self, path: str, good: Mapping[str, str | None], authorization: str | None, changes: Mapping[str, str | None]
     ) -> ClientRequest:
         fields = tuple((name, value) for name, value in {**good, **changes}.items() if value is not None)
-        return ClientRequest(
-            authorization=basic("rooms", SECRET) if authorization == "" else authorization, fields=fields
-        )
+        header = basic("rooms", SECRET) if authorization == "" else authorization
+        return ClientRequest(authorization=header, dpop=self._proofs(path), certificate=self.certificate, fields=fields)
 
-    async def userinfo(self, authorization: str | None, fields: tuple[tuple[str, str], ...] = ()) -> HttpAnswer:
-        return await self.provider.userinfo(ClientRequest(authorization=authorization, fields=fields), self.federation)
+    def _proofs(self, path: str, **about: Any) -> tuple[str, ...]:
+        return () if self.prover is None else (self.prover.proof(BASE_URL + path, **about),)
 
     def id_token(self, token: str) -> dict[str, Any]:
         """The claims, with the signature checked by the published keys."""
@@ -369,7 +420,9 @@ FOREIGN_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 EC_KEY = ec.generate_private_key(ec.SECP256R1())
 
 
-def public_jwk(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, **members: str) -> dict[str, Any]:
+def public_jwk(key: keyring.PrivateKey, **members: str) -> dict[str, Any]:
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return {**jwt.algorithms.OKPAlgorithm.to_jwk(key.public_key(), as_dict=True), **members}
     if isinstance(key, rsa.RSAPrivateKey):
         return {**jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key(), as_dict=True), "key_ops": ["verify"], **members}
     return {**jwt.algorithms.ECAlgorithm.to_jwk(key.public_key(), as_dict=True), **members}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,6 +31,11 @@ def test_a_reply_is_remembered(found: Reply) -> None:
     assert reply.read(found.strings()) == found
 
 
+def access_grant(**changes: Any) -> AccessGrant:
+    good = {"scopes": (), "family": None, "confirmation": {}, "userinfo": {}} | changes
+    return AccessGrant(service=ServiceId("s"), issued_at=NOW, **good)
+
+
 @given(userinfo=claims, id_token=claims, challenge=words | st.none(), scopes=lists)
 @settings(max_examples=50)
 def test_grants_are_remembered(
@@ -43,12 +49,12 @@ def test_grants_are_remembered(
         id_token=id_token,
         userinfo=userinfo,
     )
-    code = CodeGrant(redirect_uri="https://x", code_challenge=challenge, login=login)
+    code = CodeGrant(redirect_uri="https://x", code_challenge=challenge, login=login, dpop_jkt=challenge)
     assert grants.read_code_grant(code.write()) == code
-    refresh = RefreshGrant(family="f", login=login)
+    refresh = RefreshGrant(family="f", login=login, key=challenge)
     assert grants.read_refresh_grant(refresh.write()) == refresh
     for family in (None, "f"):
-        access = AccessGrant(service=ServiceId("s"), scopes=scopes, issued_at=NOW, family=family, userinfo=userinfo)
+        access = access_grant(scopes=scopes, family=family, userinfo=userinfo, confirmation={"jkt": "k"})
         assert grants.read_access_grant(access.write()) == access
 
 
@@ -60,5 +66,5 @@ def test_a_request_to_a_city_is_remembered() -> None:
 
 def test_P7_nothing_that_opens_something_is_in_a_representation() -> None:
     sent = Sent(issuer="https://x", nonce="s3cret", code_verifier="s3cret", sent_at=NOW)
-    access = AccessGrant(service=ServiceId("s"), scopes=(), issued_at=NOW, family=None, userinfo={"email": "s3cret"})
+    access = access_grant(userinfo={"email": "s3cret"})
     assert "s3cret" not in f"{sent!r} {access!r}"

@@ -51,7 +51,7 @@ async def client() -> AsyncIterator[Client]:
 async def test_core_5_3_any_origin_may_read_the_answer_refusals_too(client: Client, path: str, status: int) -> None:
     answer = await client.get(f"{path}?status={status}", headers=ORIGIN)
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
-    assert answer.headers["Access-Control-Expose-Headers"] == "WWW-Authenticate"
+    assert answer.headers["Access-Control-Expose-Headers"] == "WWW-Authenticate, DPoP-Nonce"
 
 
 @pytest.mark.parametrize(("path", "methods"), OPEN.items())
@@ -60,7 +60,7 @@ async def test_fetch_3_2_a_preflight_is_told_what_may_be_sent(client: Client, pa
     answer = await client.options(path, headers=asked)
     assert answer.status == 204
     assert answer.headers["Access-Control-Allow-Methods"] == methods
-    assert answer.headers["Access-Control-Allow-Headers"] == "Authorization, Content-Type"
+    assert answer.headers["Access-Control-Allow-Headers"] == "Authorization, Content-Type, DPoP"
 
 
 @pytest.mark.parametrize("path", OPEN)

@@ -18,6 +18,7 @@ from broker.login.edges import RefusedRequest
 from broker.login.request import Hints, LoginRequest
 from broker.oidc.op.http import ClientRequest, HttpAnswer
 from broker.saml.descriptor import Document
+from broker.web.client_certificate import ClientCertificateHeader
 from broker.web.cookies import Cookies, fingerprint, new_browser
 from broker.web.endpoints import Edges, Endpoints
 from broker.web.middleware import Errors
@@ -118,7 +119,9 @@ async def site(scene: Scene) -> AsyncIterator[Site]:
     cookies, edge = Cookies(secure=False), Edge()
     presenter = Presenter(Pages("Kuntasilta"), lambda: scene.federation, cookies, scene.clock, secure=False)
     edges = Edges(saml_idp=cast(Any, edge), saml_sp=cast(Any, edge), openid_provider=cast(Any, edge))
-    endpoints = Endpoints(scene.journey, edges, presenter, cookies, lambda: scene.federation)
+    endpoints = Endpoints(
+        scene.journey, edges, presenter, cookies, lambda: scene.federation, ClientCertificateHeader("", ())
+    )
     app = web.Application(middlewares=[Errors(scene.journey, presenter).middleware])
     app.add_routes(endpoints.routes())
     async with TestClient(TestServer(app), headers={"Accept-Language": "en"}) as client:
