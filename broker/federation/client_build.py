@@ -7,7 +7,16 @@ from collections.abc import Iterator
 from dataclasses import fields
 
 from broker.federation.document_models import ClientModel
-from broker.federation.model import OidcClient
+from broker.federation.model import FAPI2_ALGORITHMS, OidcClient
+
+# FAPI 2.0 Security Profile 5.3.2.1 (6).
+_FAPI2_METHODS = ("private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth")
+_ALGORITHMS = (
+    "token_endpoint_auth_signing_alg",
+    "request_object_signing_alg",
+    "id_token_signed_response_alg",
+    "userinfo_signed_response_alg",
+)
 
 Complaint = tuple[str, str]
 """(member of ``client``, what is wrong with it)"""
@@ -43,16 +52,33 @@ def complaints(model: ClientModel) -> Iterator[Complaint]:
             yield name, "needs jwks or jwks_uri"
     if model.userinfo_encrypted_response_alg and not model.userinfo_signed_response_alg:
         yield "userinfo_encrypted_response_alg", "needs userinfo_signed_response_alg: what is encrypted is signed first"
+    if model.security_profile == "fapi2":
+        yield from _fapi2_complaints(model)
+
+
+def _fapi2_complaints(model: ClientModel) -> Iterator[Complaint]:
+    """FAPI 2.0 Security Profile 5.3.2.1 (3 to 6), 5.4.1."""
+    if model.token_endpoint_auth_method not in _FAPI2_METHODS:
+        yield "token_endpoint_auth_method", f"security_profile: fapi2 needs one of {', '.join(_FAPI2_METHODS)}"
+    if not model.dpop_bound_access_tokens and not model.tls_client_certificate_bound_access_tokens:
+        needed = "dpop_bound_access_tokens or tls_client_certificate_bound_access_tokens"
+        yield "security_profile", f"fapi2 needs {needed}: true"
+    for name in _ALGORITHMS:
+        if getattr(model, name) not in (None, *FAPI2_ALGORITHMS):
+            yield name, f"security_profile: fapi2 needs one of {', '.join(FAPI2_ALGORITHMS)}"
 
 
 def client(model: ClientModel, secret: str | None) -> OidcClient:
     """``secret``: resolved."""
     values = {each.name: getattr(model, each.name) for each in fields(OidcClient)}
     listed = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    fapi2 = model.security_profile == "fapi2"
     own = {
         "client_secret": secret,
         "jwks": None if model.jwks is None else json.dumps(model.jwks, sort_keys=True),
-        # RFC 9700 2.1.1: nothing else binds a public client's code to the client.
-        "require_pkce": model.require_pkce or model.token_endpoint_auth_method == "none",
+        # RFC 9700 2.1.1: nothing else binds a public client's code to the client. FAPI 2.0 5.3.2.2 (5).
+        "require_pkce": model.require_pkce or model.token_endpoint_auth_method == "none" or fapi2,
+        # FAPI 2.0 5.3.2.2 (3).
+        "require_pushed_authorization_requests": model.require_pushed_authorization_requests or fapi2,
     }
     return OidcClient(**{**values, **listed, **own})

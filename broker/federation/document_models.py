@@ -294,7 +294,7 @@ _PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 
 
 class ClientModel(_Model):
-    """The words of RFC 7591, and ``require_pkce``."""
+    """The words of RFC 7591, and ``require_pkce``, ``access_token_format``, ``security_profile``."""
 
     client_id: Annotated[str, _checked_by(_client_id)]
     client_secret: Plain | None = None
@@ -325,6 +325,10 @@ class ClientModel(_Model):
     tls_client_auth_san_ip: Annotated[str, _checked_by(_ip_address)] | None = None
     tls_client_auth_san_email: Annotated[str, _checked_by(values.mail)] | None = None
     require_pkce: bool = False
+    access_token_format: Literal["opaque", "jwt"] = "opaque"
+    default_max_age: Annotated[int, Field(ge=0, le=999_999_999)] | None = None
+    default_acr_values: list[Plain] = []
+    security_profile: Literal["fapi2"] | None = None
     client_uri: WebAddress | None = None
 
 

@@ -20,6 +20,8 @@ ServiceId = NewType("ServiceId", str)
 AgreementId = NewType("AgreementId", str)
 
 LANGUAGES = ("fi", "sv", "en")
+FAPI2_ALGORITHMS = ("PS256", "ES256", "EdDSA")
+"""FAPI 2.0 Security Profile 5.4.1: without PKCS#1 v1.5."""
 # Dates of agreements are Finnish calendar dates.
 HOME_ZONE = ZoneInfo("Europe/Helsinki")
 
@@ -209,7 +211,10 @@ class Requirements:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OidcClient:
     """Client metadata in the words of RFC 7591. ``client_secret`` is resolved already; never shown, never stored. ``jwks``: the
-    client's public keys as JSON."""
+    client's public keys as JSON. ``default_max_age``: seconds.
+
+    Beyond RFC 7591: ``access_token_format``, opaque or jwt (RFC 9068); ``security_profile``, fapi2 or none.
+    """
 
     client_id: str
     client_secret: str | None = field(default=None, repr=False)
@@ -241,6 +246,15 @@ class OidcClient:
     require_pushed_authorization_requests: bool = False
     require_signed_request_object: bool = False
     request_object_signing_alg: str | None = None
+    access_token_format: str = "opaque"
+    default_max_age: int | None = None
+    default_acr_values: tuple[str, ...] = ()
+    security_profile: str | None = None
+
+    @property
+    def fapi2(self) -> bool:
+        """Whether it is held to the FAPI 2.0 Security Profile."""
+        return self.security_profile == "fapi2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,9 +37,6 @@ SIGNING_KEYS: Mapping[str, type[PrivateKey]] = {
 }
 """With which we sign."""
 
-STRONG_ALGORITHMS = ("PS256", "ES256", "EdDSA")
-"""Those of FAPI 2.0 5.4.1: without PKCS#1 v1.5."""
-
 KEY_ENCRYPTION = ("RSA-OAEP-256", "RSA-OAEP", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW")
 CONTENT_ENCRYPTION = ("A128CBC-HS256", "A256CBC-HS512", "A128GCM", "A256GCM")
 """By which we encrypt for a client (RFC 7518 4.1, 5.1); without RSA1_5, whose padding is an oracle."""

@@ -64,6 +64,7 @@ async def test_P4_an_oidc_service_gets_what_it_registered_of_the_scopes_that_it_
         "nonce",
         "acr",
         "at_hash",
+        "sid",
     }
     assert id_token["sub"] == claims["sub"]
 

@@ -28,6 +28,7 @@ from broker.oidc.errors import (
     UnsupportedResponseType,
 )
 from broker.oidc.op import claims_request
+from broker.oidc.op.claims_request import ClaimsRequest
 from broker.oidc.op.issuing import OFFLINE_ACCESS
 from broker.oidc.op.parameters import Parameters, required
 from broker.oidc.op.reply import FORM_POST, QUERY, Reply
@@ -131,7 +132,7 @@ def _request(
     scopes = _scopes(asked, client)
     code_challenge = _code_challenge(asked, client)
     prompts = _prompts(asked)
-    max_age = _max_age(asked)
+    max_age = _max_age(asked, client)
     claims = claims_request.read(asked.get("claims"))
     return LoginRequest(
         service=service.id,
@@ -153,7 +154,7 @@ def _request(
         passive="none" in prompts,
         choose_anew="select_account" in prompts,
         max_age=max_age or None,
-        requested_contexts=tuple(dict.fromkeys((*claims.acr_values, *asked.words("acr_values")))),
+        requested_contexts=_requested_contexts(asked, client, claims),
         ui_locales=asked.words("ui_locales"),
     )
 
@@ -217,10 +218,16 @@ def _prompts(asked: Parameters) -> tuple[str, ...]:
     return prompts
 
 
-def _max_age(asked: Parameters) -> timedelta | None:
+def _requested_contexts(asked: Parameters, client: OidcClient, claims: ClaimsRequest) -> tuple[str, ...]:
+    """In the service's order; its registered ones where it names none (OIDC Registration 2)."""
+    return tuple(dict.fromkeys((*claims.acr_values, *asked.words("acr_values")))) or client.default_acr_values
+
+
+def _max_age(asked: Parameters, client: OidcClient) -> timedelta | None:
+    """The registered one where the request says nothing (OIDC Registration 2)."""
     text = asked.get("max_age")
     if text is None:
-        return None
+        return None if client.default_max_age is None else timedelta(seconds=client.default_max_age)
     if not _SECONDS.fullmatch(text):
         raise InvalidRequest("max_age is not a number of seconds")
     return timedelta(seconds=int(text))

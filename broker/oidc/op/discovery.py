@@ -11,7 +11,7 @@ from broker.oidc.op import authorization, client_authentication, dpop, token
 from broker.oidc.op.mutual_tls import MutualTls
 
 HOME_ISSUER = "home_issuer"
-_CLAIMS_OF_THE_LOGIN = ("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash")
+_CLAIMS_OF_THE_LOGIN = ("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid")
 
 
 def home_issuer_claim(base_url: str) -> str:

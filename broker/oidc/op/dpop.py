@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from urllib.parse import urlsplit
 
+from broker.federation.model import FAPI2_ALGORITHMS
 from broker.login.ports import Clock, ReplayCache
 from broker.oidc import jose
 from broker.oidc.errors import DpopNonceNeeded, InvalidDpopProof
 from broker.oidc.jose import JoseError
 from broker.oidc.op.http import ClientRequest
 
-ALGORITHMS = ("ES256", "ES384", "PS256", "EdDSA")
+ALGORITHMS = FAPI2_ALGORITHMS
 NONCE_HEADER = "DPoP-Nonce"
 NONCE_LIFETIME = timedelta(minutes=5)
 _TYPE = "dpop+jwt"

@@ -77,8 +77,7 @@ class OpenIdProvider:
         client_keys = ClientKeys(fetcher, clock)
         jwts = ClientTokens(signer, client_keys)
         tokens = Tokens(issuer=base_url, jwts=jwts, grants=grants, clock=clock)
-        audiences = frozenset((base_url, f"{base_url}/oidc/token"))
-        assertions = ClientAssertions(audiences=audiences, keys=client_keys, replay=replay, skew=clock_skew)
+        assertions = ClientAssertions(issuer=base_url, keys=client_keys, replay=replay, skew=clock_skew)
         certificates = ClientCertificates(mutual_tls.authorities if mutual_tls else (), client_keys, clock)
         clients = ClientAuthentication(assertions, certificates, clock)
         bases = (base_url, mutual_tls.base_url) if mutual_tls and mutual_tls.base_url else (base_url,)
@@ -210,6 +209,8 @@ class OpenIdProvider:
         claims = {name: value for name, value in everything.items() if name in wanted}
         claims |= {
             "sub": subject,
+            # Names this login's session at the service, which is told of its end by it.
+            "sid": secrets.token_urlsafe(16),
             "auth_time": int(answer.authn_instant.timestamp()),
             "acr": answer.authn_context,
             discovery.home_issuer_claim(self._issuer): answer.authenticating_authorities[0],

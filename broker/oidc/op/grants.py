@@ -73,9 +73,10 @@ class CodeGrant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessGrant:
-    """What an access token stands for. ``family``: of the refresh token beside it; the token ends with it.
-    ``confirmation``: what it is bound to."""
+    """What an access token stands for. ``id``: the name under which it is kept. ``family``: of the refresh token beside it; the
+    token ends with it. ``confirmation``: what it is bound to."""
 
+    id: str
     service: ServiceId
     scopes: tuple[str, ...]
     issued_at: datetime
@@ -83,9 +84,15 @@ class AccessGrant:
     confirmation: Confirmation
     userinfo: Claims = field(repr=False)
 
+    @property
+    def ends(self) -> str:
+        """What ``Tokens.end`` takes to end it, with all that was issued beside it."""
+        return self.family or self.id
+
     def write(self) -> bytes:
         return json_object.write(
             {
+                "id": self.id,
                 "service": self.service,
                 "scopes": self.scopes,
                 "issued_at": _seconds(self.issued_at),
@@ -122,6 +129,7 @@ def read_code_grant(record: bytes) -> CodeGrant:
 def read_access_grant(record: bytes) -> AccessGrant:
     found = json_object.read(record)
     return AccessGrant(
+        id=_typed(found["id"], str),
         service=ServiceId(_typed(found["service"], str)),
         scopes=tuple(_typed(found["scopes"], list)),
         issued_at=_moment(found["issued_at"]),
@@ -138,7 +146,8 @@ def read_refresh_grant(record: bytes) -> RefreshGrant:
 
 
 def handle(access_token: str) -> str:
-    """The name under which an access token is kept. A spent code remembers this, and not the token, in order to revoke it."""
+    """The name under which an opaque access token is kept; no token of ours is its name. A spent code remembers the name, and not
+    the token, in order to revoke it."""
     return hashlib.sha256(access_token.encode("utf-8")).hexdigest()
 
 

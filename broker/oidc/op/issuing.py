@@ -43,15 +43,17 @@ OFFLINE_ACCESS = "offline_access"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Named:
-    """Tokens that will be issued: an access token alone, or the first of a family."""
+    """Tokens that will be issued: an access token alone, or with a refresh token as one family. ``id``: the name under which the
+    access token will be kept. ``opaque``: the token itself; None: it will be a JWT."""
 
-    access_token: str = field(repr=False)
+    id: str
+    opaque: str | None = field(repr=False)
     family: str | None = None
 
     @property
     def ends(self) -> str:
         """What ``Tokens.end`` takes to end them."""
-        return self.family or handle(self.access_token)
+        return self.family or self.id
 
 
 class Tokens:
@@ -64,15 +66,17 @@ class Tokens:
     def name(self, login: LoginGrant, client: OidcClient) -> Named:
         """The first tokens of a login, to be issued next: so that what ends them is known before they are."""
         refreshable = "refresh_token" in client.grant_types and login.until > self._clock()
-        return Named(access_token=_secret(), family=_secret() if refreshable else None)
+        return _named(client, _secret() if refreshable else None)
 
     async def issue(self, login: LoginGrant, asked: Asked, named: Named) -> Mapping[str, object]:
         """The token response (RFC 6749 5.1). Raises: InvalidDpopProof, CertificateMissing, ClientKeysUnavailable,
         StateUnavailable."""
         now = self._clock()
-        if named.family is not None:
-            await self._grants.put(FAMILY, named.family, login.service.encode(), login.until - now)
-        return await self._issued(login, asked, named, now)
+        if named.family is None:
+            return await self._issued(login, asked, named, now)
+        await self._grants.put(FAMILY, named.family, login.service.encode(), login.until - now)
+        issued = await self._issued(login, asked, named, now)
+        return {**issued, "refresh_token": await self._refresh_token(login, asked, named.family, now)}
 
     async def refresh(self, token: str, asked: Asked) -> Mapping[str, object]:
         """RFC 6749 6. Raises: InvalidGrant, InvalidScope, and as ``issue``."""
@@ -80,21 +84,24 @@ class Tokens:
         grant = await self._refresh_grant(token, service)
         check_scopes(asked.form.words("scope"), grant.login)
         check_holder(grant, asked)
-        # First known as used, then taken: who comes in between has a used one.
-        await self._grants.put(SPENT_REFRESH_TOKEN, token, grant.family.encode(), grant.login.until - now)
-        if await self._grants.take(REFRESH_TOKEN, token) is None:
-            await self._reused(grant.family, service)
+        # FAPI 2.0 5.3.2.1 (9): no rotation. The token is worth nothing without the client's key.
+        rotates = not asked.client.fapi2
+        if rotates:
+            await self._spend(token, grant, service, now)
         if await self._grants.get(FAMILY, grant.family) is None:
             raise InvalidGrant("its family was ended", service=service.id)
         if not may_reach(grant.login.organisation, service, asked.federation, now):
             await self.end(grant.family)
             raise InvalidGrant("the home organisation may no longer reach the service", service=service.id)
-        named = Named(access_token=_secret(), family=grant.family)
-        return await self._issued(_refreshed(grant.login), asked, named, now)
+        login = _refreshed(grant.login)
+        issued = await self._issued(login, asked, _named(asked.client, grant.family), now)
+        if not rotates:
+            return issued
+        return {**issued, "refresh_token": await self._refresh_token(login, asked, grant.family, now)}
 
     async def access_grant(self, token: str) -> AccessGrant | None:
         """What an access token stands for; None when it is unknown or has ended. Raises: StateUnavailable."""
-        record = await self._grants.get(ACCESS_TOKEN, handle(token))
+        record = await self._grants.get(ACCESS_TOKEN, self._jwts.access_token_id(token) or handle(token))
         if record is None:
             return None
         grant = read_access_grant(record)
@@ -128,6 +135,12 @@ class Tokens:
             raise InvalidGrant("the refresh token is another client's", service=service.id)
         return grant
 
+    async def _spend(self, token: str, grant: RefreshGrant, service: Service, now: datetime) -> None:
+        """First known as used, then taken: who comes in between has a used one. Raises: InvalidGrant."""
+        await self._grants.put(SPENT_REFRESH_TOKEN, token, grant.family.encode(), grant.login.until - now)
+        if await self._grants.take(REFRESH_TOKEN, token) is None:
+            await self._reused(grant.family, service)
+
     async def _reused(self, family: str, service: Service) -> None:
         """RFC 9700 4.14.2. Raises: InvalidGrant."""
         log.warning("oidc.refresh_token.reused", service=service.id)
@@ -135,31 +148,43 @@ class Tokens:
         raise InvalidGrant("the refresh token was used before", service=service.id)
 
     async def _issued(self, login: LoginGrant, asked: Asked, named: Named, now: datetime) -> Mapping[str, object]:
-        access_token, family, client = named.access_token, named.family, asked.client
+        client = asked.client
         bound = sender.confirmation(client, asked.sender)
         access = AccessGrant(
+            id=named.id,
             service=login.service,
             scopes=login.scopes,
             issued_at=now,
-            family=family,
+            family=named.family,
             confirmation=bound,
             userinfo=login.userinfo,
         )
-        await self._grants.put(ACCESS_TOKEN, handle(access_token), access.write(), ACCESS_TOKEN_LIFETIME)
+        await self._grants.put(ACCESS_TOKEN, named.id, access.write(), ACCESS_TOKEN_LIFETIME)
+        access_token = named.opaque or self._jwts.access_token(
+            access_token_claims(access, login, self._issuer, client), client
+        )
         claims = id_token_claims(login, self._issuer, client, access_token, now)
-        answer: dict[str, object] = {
+        return {
             "access_token": access_token,
             "token_type": "DPoP" if sender.KEY in bound else "Bearer",
             "expires_in": int(ACCESS_TOKEN_LIFETIME.total_seconds()),
             "scope": " ".join(login.scopes),
             "id_token": await self._jwts.id_token(claims, client),
         }
-        if family is not None:
-            answer["refresh_token"] = refresh_token = _secret()
-            key = asked.sender.key if client.token_endpoint_auth_method == "none" else None
-            record = RefreshGrant(family=family, login=login, key=key).write()
-            await self._grants.put(REFRESH_TOKEN, refresh_token, record, login.until - now)
-        return answer
+
+    async def _refresh_token(self, login: LoginGrant, asked: Asked, family: str, now: datetime) -> str:
+        token = _secret()
+        key = asked.sender.key if asked.client.token_endpoint_auth_method == "none" else None
+        record = RefreshGrant(family=family, login=login, key=key).write()
+        await self._grants.put(REFRESH_TOKEN, token, record, login.until - now)
+        return token
+
+
+def _named(client: OidcClient, family: str | None) -> Named:
+    if client.access_token_format == "jwt":
+        return Named(id=_secret(), opaque=None, family=family)
+    token = _secret()
+    return Named(id=handle(token), opaque=token, family=family)
 
 
 def _secret() -> str:
@@ -193,6 +218,25 @@ def id_token_claims(
         "iat": int(now.timestamp()),
         "exp": int((now + ID_TOKEN_LIFETIME).timestamp()),
         "at_hash": jose.half_hash(access_token, client.id_token_signed_response_alg),
+    }
+
+
+def access_token_claims(
+    access: AccessGrant, login: LoginGrant, issuer: str, client: OidcClient
+) -> Mapping[str, object]:
+    """RFC 9068 2.2. The client alone is its audience: a JWT opens nothing at another service. No claims of the person."""
+    about = {name: login.id_token[name] for name in ("auth_time", "acr", "amr") if name in login.id_token}
+    return {
+        **about,
+        "iss": issuer,
+        "aud": client.client_id,
+        "client_id": client.client_id,
+        "sub": login.subject,
+        "scope": " ".join(access.scopes),
+        "iat": int(access.issued_at.timestamp()),
+        "exp": int((access.issued_at + ACCESS_TOKEN_LIFETIME).timestamp()),
+        "jti": access.id,
+        **({"cnf": access.confirmation} if access.confirmation else {}),
     }
 
 

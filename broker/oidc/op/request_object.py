@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
-from broker.federation.model import OidcClient
+from broker.federation.model import FAPI2_ALGORITHMS, OidcClient
 from broker.login.ports import Clock
 from broker.oidc import jose
 from broker.oidc.errors import ClientKeysUnavailable, InvalidRequestObject
@@ -39,6 +39,8 @@ class RequestObjects:
             raise InvalidRequestObject(f"{type(error).__name__} {error}") from error
         if client.request_object_signing_alg not in (None, algorithm):
             raise InvalidRequestObject("another alg than the registered one")
+        if client.fapi2 and algorithm not in FAPI2_ALGORITHMS:
+            raise InvalidRequestObject("alg is none of FAPI 2.0 5.4.1")
         check_parties(claims, client, self._issuer)
         return tuple(_pairs(claims))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from broker.federation.model import Service
 from broker.oidc.op.client_endpoint import Asked
-from broker.oidc.op.grants import handle
 from broker.oidc.op.http import NO_STORE, HttpAnswer
 from broker.oidc.op.issuing import Tokens
 from broker.oidc.op.parameters import required
@@ -28,4 +27,4 @@ class RevocationEndpoint:
             await self._tokens.end(refresh.family)
         access = await self._tokens.access_grant(token)
         if access is not None and access.service == service.id:
-            await self._tokens.end(access.family or handle(token))
+            await self._tokens.end(access.ends)

@@ -109,6 +109,16 @@ async def test_core_3_1_2_1_acr_values_and_ui_locales_keep_their_order(side: Ser
     assert request.ui_locales == ("se", "sv", "fi")
 
 
+async def test_registration_2_defaults_hold_where_the_request_says_nothing(side: ServiceSide) -> None:
+    side.register(default_max_age=600, default_acr_values=(SFA,))
+    said_nothing = await side.begin()
+    assert (said_nothing.max_age, said_nothing.requested_contexts) == (timedelta(minutes=10), (SFA,))
+    said = await side.begin(max_age="60", acr_values=MFA)
+    assert (said.max_age, said.requested_contexts) == (timedelta(minutes=1), (MFA,))
+    side.register(default_max_age=0)
+    assert (await side.begin()).force_authn
+
+
 @pytest.mark.parametrize("name", ["display", "claims_locales", "extra"])
 async def test_rfc6749_3_1_parameters_that_are_not_understood_are_ignored(side: ServiceSide, name: str) -> None:
     assert (await side.begin(**{name: "page"})).service == "rooms"

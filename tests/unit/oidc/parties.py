@@ -318,6 +318,14 @@ class ServiceSide:
         found = request_pairs(**changes) if pairs is None else list(pairs)
         return await self.provider.begin_authorization(found, self.federation)
 
+    async def prove(self, **about: Any) -> Prover:
+        """From now on every request comes with a proof, made as ``about`` says."""
+        self.prover = Prover(clock=self.clock, **about)
+        answer = await self.exchange("no code")
+        assert error_of(answer) == "use_dpop_nonce"
+        self.prover.nonce = answer.headers["DPoP-Nonce"]
+        return self.prover
+
     async def push(self, authorization: str | None = "", /, **changes: str | None) -> HttpAnswer:
         """A good request pushed, changed; ``authorization``: "" is the right one."""
         asked = self._asking("/oidc/par", dict(request_pairs(**changes)), authorization, {})

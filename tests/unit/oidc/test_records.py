@@ -32,7 +32,7 @@ def test_a_reply_is_remembered(found: Reply) -> None:
 
 
 def access_grant(**changes: Any) -> AccessGrant:
-    good = {"scopes": (), "family": None, "confirmation": {}, "userinfo": {}} | changes
+    good = {"id": "i", "scopes": (), "family": None, "confirmation": {}, "userinfo": {}} | changes
     return AccessGrant(service=ServiceId("s"), issued_at=NOW, **good)
 
 
