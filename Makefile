@@ -14,13 +14,14 @@ SPID := .venv-spid-sp-test/.ready
 # Not for every kind of machine, and needed for this alone.
 ATHERIS := .venv/.atheris
 AXE := $(if $(wildcard tests/browser/package-lock.json),tests/browser/node_modules/.ready)
+PROVIDER := tests/interop/provider/node_modules/.ready
 
 .PHONY: help setup demo test lint type bench interop fuzz docs lock clean debian-demo debian-test
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-setup: debian-test $(READY) $(AXE) $(SPID) ## Install everything: Debian packages, .venv, what the browser tests need
+setup: debian-test $(READY) $(AXE) $(SPID) $(PROVIDER) ## Install everything: Debian packages, .venv, what the browser tests need
 
 demo: debian-demo $(READY) ## Two cities, two services and the broker between them, on this machine
 	$(BIN)/broker demo
@@ -39,7 +40,7 @@ type: $(READY) ## Types, strictly
 bench: debian-test $(READY) ## Logins a second, latency, CPU and memory; options in BENCH="--logins 500 --workers 1,2"
 	$(BIN)/python -m tests.bench $(BENCH)
 
-interop: debian-test $(READY) $(SPID) ## The four protocol pairs, and mod_auth_mellon, mod_auth_openidc, SimpleSAMLphp as real peers
+interop: debian-test $(READY) $(SPID) $(PROVIDER) ## The four protocol pairs, and mod_auth_mellon, mod_auth_openidc, SimpleSAMLphp, oidc-provider as real peers
 	$(BIN)/broker demo --check --port $${PORT:-18080} --dir var/interop
 	$(BIN)/pytest tests/interop
 
@@ -63,7 +64,8 @@ lock: $(READY) ## Resolve the dependencies of pyproject.toml into requirements.l
 		--output-file tests/fuzz/requirements.lock
 
 clean: ## Remove what was made here: .venv, caches, the demo's data
-	rm -rf .venv .venv-spid-sp-test .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache var tests/browser/node_modules
+	rm -rf .venv .venv-spid-sp-test .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache var tests/browser/node_modules \
+		tests/interop/provider/node_modules
 
 debian-demo:
 	@scripts/install-debian-packages demo
@@ -88,6 +90,6 @@ $(SPID): tests/interop/spid/requirements.lock | debian-test
 	.venv-spid-sp-test/bin/pip install --quiet --require-hashes -r $<
 	@touch $@
 
-tests/browser/node_modules/.ready: tests/browser/package-lock.json | debian-test
-	cd tests/browser && npm ci --silent --ignore-scripts --no-audit --no-fund
+$(AXE) $(PROVIDER): %/node_modules/.ready: %/package-lock.json | debian-test
+	cd $* && npm ci --silent --ignore-scripts --no-audit --no-fund
 	@touch $@
