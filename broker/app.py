@@ -47,6 +47,7 @@ from broker.web.about import about as about_broker
 from broker.web.client_certificate import ClientCertificateHeader
 from broker.web.cookies import Cookies
 from broker.web.cross_origin import cross_origin
+from broker.web.device import DeviceEndpoints
 from broker.web.endpoints import Edges, Endpoints
 from broker.web.health import REVISION, Health
 from broker.web.inbound import BODY_LIMIT
@@ -216,11 +217,13 @@ def _application(
     presenter = Presenter(Pages(settings.federation_name), federation, cookies, clock, secure=settings.secure)
     edges = Edges(saml_idp=saml_idp, saml_sp=saml_sp, openid_provider=openid_provider)
     endpoints = Endpoints(journey, edges, presenter, cookies, federation, certificates)
+    devices = DeviceEndpoints(openid_provider, endpoints.begin, presenter, cookies, federation)
     operations = Operations(health, presenter)
     errors = Errors(journey, presenter)
     middlewares = [measured(settings.proxies), cross_origin(), errors.middleware]
     app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT)
     app.add_routes(endpoints.routes())
+    app.add_routes(devices.routes())
     app.add_routes(operations.routes(metrics_here=not settings.metrics_listen))
     return app
 

@@ -50,6 +50,8 @@ def complaints(model: ClientModel) -> Iterator[Complaint]:
     for name in ("require_signed_request_object", "id_token_encrypted_response_alg", "userinfo_encrypted_response_alg"):
         if getattr(model, name) and not has_keys:
             yield name, "needs jwks or jwks_uri"
+    if "authorization_code" in model.grant_types and not model.redirect_uris:
+        yield "redirect_uris", "is missing: where answers go, exactly as the service sends it"
     if model.userinfo_encrypted_response_alg and not model.userinfo_signed_response_alg:
         yield "userinfo_encrypted_response_alg", "needs userinfo_signed_response_alg: what is encrypted is signed first"
     if model.security_profile == "fapi2":

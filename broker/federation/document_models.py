@@ -287,6 +287,7 @@ ClientAuthenticationMethod = Literal[
     "self_signed_tls_client_auth",
     "none",
 ]
+GrantType = Literal["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"]
 OurSigningAlgorithm = Literal["RS256", "PS256", "ES256", "EdDSA"]
 KeyEncryption = Literal["RSA-OAEP-256", "RSA-OAEP", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"]
 ContentEncryption = Literal["A128CBC-HS256", "A256CBC-HS512", "A128GCM", "A256GCM"]
@@ -298,7 +299,7 @@ class ClientModel(_Model):
 
     client_id: Annotated[str, _checked_by(_client_id)]
     client_secret: Plain | None = None
-    redirect_uris: Annotated[list[WebAddress], Field(min_length=1)]
+    redirect_uris: list[WebAddress] = []
     token_endpoint_auth_method: ClientAuthenticationMethod = "client_secret_basic"
     token_endpoint_auth_signing_alg: SigningAlgorithm | None = None
     request_object_signing_alg: SigningAlgorithm | None = None
@@ -306,7 +307,7 @@ class ClientModel(_Model):
     jwks: Annotated[dict[str, Any], AfterValidator(_public_keys)] | None = None
     jwks_uri: WebAddress | None = None
     require_pushed_authorization_requests: bool = False
-    grant_types: list[Literal["authorization_code", "refresh_token"]] = ["authorization_code"]
+    grant_types: list[GrantType] = ["authorization_code"]
     response_types: list[Literal["code"]] = ["code"]
     scope: str | None = None
     subject_type: Literal["pairwise", "public"] = "pairwise"

@@ -131,6 +131,41 @@ class CertificateMissing(InvalidServiceRequest):
     code = "oidc_certificate_missing"
 
 
+class AuthorizationPending(InvalidServiceRequest):
+    """RFC 8628 3.5: nobody has logged in for the device yet; it asks again."""
+
+    code = "oidc_authorization_pending"
+    oauth_error = "authorization_pending"
+
+
+class SlowDown(InvalidServiceRequest):
+    """RFC 8628 3.5: the device asks more often than it was told to."""
+
+    code = "oidc_slow_down"
+    oauth_error = "slow_down"
+
+
+class DeviceCodeExpired(InvalidServiceRequest):
+    """RFC 8628 3.5: nobody logged in for the device in time; it begins anew."""
+
+    code = "oidc_device_code_expired"
+    oauth_error = "expired_token"
+
+
+class DeviceRefused(InvalidServiceRequest):
+    """RFC 8628 3.5: the login for the device was refused, or the person broke it off."""
+
+    code = "oidc_device_refused"
+    oauth_error = "access_denied"
+
+
+class DeviceCodeEnded(UserFault):
+    """RFC 8628 3.3: the code that the device shows is no longer good, or a login for it was answered already."""
+
+    code = "oidc_device_code_ended"
+    message_key = "login_used"
+
+
 class UnsupportedGrantType(InvalidServiceRequest):
     """RFC 6749 5.2."""
 

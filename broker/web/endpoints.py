@@ -77,6 +77,7 @@ class Endpoints:
             web.post("/oidc/introspect", self._for_programs(provider.introspect)),
             web.get("/oidc/userinfo", self._for_programs(provider.userinfo)),
             web.post("/oidc/userinfo", self._for_programs(provider.userinfo)),
+            web.post("/oidc/device_authorization", self._for_programs(provider.authorize_device)),
             web.get("/oidc/jwks", self.jwks),
             web.get("/oidc/callback", self.callback),
             web.get("/login/{id}", self.show),
@@ -89,17 +90,17 @@ class Endpoints:
     # --- toward services ---------------------------------------------------------------------------------------------
 
     async def single_sign_on_redirect(self, request: web.Request) -> web.StreamResponse:
-        return await self._begin(request, self._authn_request_in_query(request))
+        return await self.begin(request, self._authn_request_in_query(request))
 
     async def single_sign_on_post(self, request: web.Request) -> web.StreamResponse:
-        return await self._begin(request, self._authn_request_in_form(request))
+        return await self.begin(request, self._authn_request_in_form(request))
 
     async def unsolicited(self, request: web.Request) -> web.StreamResponse:
         """A login that begins here: ``service`` names it, ``organisation`` and ``RelayState`` may."""
-        return await self._begin(request, self._unsolicited_here(request))
+        return await self.begin(request, self._unsolicited_here(request))
 
     async def authorize(self, request: web.Request) -> web.StreamResponse:
-        return await self._begin(request, self._authorization_request(request))
+        return await self.begin(request, self._authorization_request(request))
 
     async def saml_idp_metadata(self, request: web.Request) -> web.StreamResponse:
         return _metadata(request, self._edges.saml_idp.metadata(self._federation()))
@@ -134,7 +135,7 @@ class Endpoints:
         the service that the person wants to reach."""
         form = each_once(await form_pairs(request))
         if form.get("RelayState") in self._federation().services:
-            return await self._begin(request, self._unsolicited_from_home(form))
+            return await self.begin(request, self._unsolicited_from_home(form))
         return await self._receive(request, form, form.get("RelayState", ""), Protocol.SAML)
 
     async def assertion_consumer_service_by_artifact(self, request: web.Request) -> web.StreamResponse:
@@ -207,7 +208,7 @@ class Endpoints:
 
     # --- shared ------------------------------------------------------------------------------------------------------
 
-    async def _begin(self, request: web.Request, read: Awaitable[LoginRequest]) -> web.StreamResponse:
+    async def begin(self, request: web.Request, read: Awaitable[LoginRequest]) -> web.StreamResponse:
         """A service's request: it is read, the browser is bound to it, and the first step is taken."""
         browser = self._cookies.browser(request.cookies) or new_browser()
         try:

@@ -25,6 +25,7 @@ _FOR_PROGRAMS = (
     "/oidc/revoke",
     "/oidc/introspect",
     "/oidc/userinfo",
+    "/oidc/device_authorization",
     "/oidc/jwks",
     "/.well-known/openid-configuration",
     "/saml/idp/artifact",

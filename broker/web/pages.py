@@ -24,6 +24,9 @@ from broker.web.names import Phrase
 from broker.web.refusals import ATTRIBUTES, N_, Ask, Refusal, Way, refusal_for
 from broker.web.views import (
     ChoosePage,
+    DeviceCodePage,
+    DeviceConfirmPage,
+    DeviceEndPage,
     Forwarding,
     ForwardPage,
     Monograms,
@@ -106,6 +109,9 @@ class Pages:
         self._refused = environment.get_template("refused.html")
         self._forward = environment.get_template("forward.html")
         self._start = environment.get_template("start.html")
+        self._device_code = environment.get_template("device_code.html")
+        self._device_confirm = environment.get_template("device_confirm.html")
+        self._device_end = environment.get_template("device_end.html")
         self._frames: dict[tuple[str, ...], _Frame] = {}
         for language in i18n.NAMES:
             i18n.translations(language)
@@ -193,6 +199,23 @@ class Pages:
 
     def start(self, view: StartPage, language: str) -> str:
         return self._start.render(language=language, here=view.here)
+
+    def device_code(self, view: DeviceCodePage, language: str) -> str:
+        return self._device_code.render(language=language, here=view.here, typed=view.typed)
+
+    def device_confirm(self, view: DeviceConfirmPage, language: str) -> str:
+        return self._device_confirm.render(
+            language=language,
+            here=view.here,
+            service=names.plain(view.service.name, language).html(),
+            service_monogram=service_monogram(view.service),
+            owner=names.nominative(view.owner.name, language).html() if view.owner else "",
+            user_code=view.user_code,
+            sign_in=view.sign_in,
+        )
+
+    def device_end(self, view: DeviceEndPage, language: str) -> str:
+        return self._device_end.render(language=language, here=view.here, signed_in=view.signed_in)
 
     def _placeholders(self, view: RefusedPage, attribute: str, language: str) -> dict[str, Markup]:
         translate = i18n.translations(language).gettext

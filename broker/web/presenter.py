@@ -21,7 +21,18 @@ from broker.web.headers import page_headers
 from broker.web.i18n import choose_language
 from broker.web.journey import Deliver, Outcome, ShowChoice, ShowRefusal
 from broker.web.pages import Pages
-from broker.web.views import ChoosePage, ForwardPage, Monograms, OrganisationChoice, RefusedPage, StartPage, monograms
+from broker.web.views import (
+    ChoosePage,
+    DeviceCodePage,
+    DeviceConfirmPage,
+    DeviceEndPage,
+    ForwardPage,
+    Monograms,
+    OrganisationChoice,
+    RefusedPage,
+    StartPage,
+    monograms,
+)
 
 _SEARCH_LIMIT = 256
 """Characters of a search; the longest mail address has 254."""
@@ -60,6 +71,18 @@ class Presenter:
     def start(self, request: web.Request) -> web.Response:
         language = self._language(request, None)
         return self._page(request, self._pages.start(StartPage(), language), language)
+
+    def device_code(self, request: web.Request, view: DeviceCodePage) -> web.Response:
+        language = self._language(request, None)
+        return self._page(request, self._pages.device_code(view, language), language)
+
+    def device_confirm(self, request: web.Request, view: DeviceConfirmPage) -> web.Response:
+        language = self._language(request, None)
+        return self._page(request, self._pages.device_confirm(view, language), language)
+
+    def device_end(self, request: web.Request, view: DeviceEndPage) -> web.Response:
+        language = self._language(request, None)
+        return self._page(request, self._pages.device_end(view, language), language)
 
     def _choose(self, request: web.Request, shown: ShowChoice) -> web.Response:
         federation = self._federation()

@@ -98,6 +98,33 @@ class StartPage:
     here: str = "/"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceCodePage:
+    """Asks for the code that a device shows. ``typed``: what no device shows; "" at first."""
+
+    typed: str = ""
+    here: str = "/device"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceConfirmPage:
+    """Asks whether the device that shows this code is the person's. ``sign_in``: the link that says yes."""
+
+    service: Service
+    owner: Organisation | None
+    user_code: str
+    sign_in: str
+    here: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceEndPage:
+    """What the device will be told, or was."""
+
+    signed_in: bool
+    here: str
+
+
 def monograms(organisations: Iterable[Organisation]) -> Monograms:
     """Two letters for each: the first, and the next consonant that no earlier organisation has (in the order of ids)."""
     taken: set[str] = set()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from broker.demo.people import PEOPLE, Person
-from tests.browser.region import DOWN
+from tests.browser.region import DOWN, SCREEN
 from tests.browser.visitor import Visitor
 
 LANGUAGES = ("fi", "sv", "en")
@@ -106,6 +106,41 @@ def _service_request_wrong(visitor: Visitor, region: str) -> None:
     visitor.open(region.replace("callback", "elsewhere"))
 
 
+def _device(visitor: Visitor, region: str) -> None:
+    visitor.open(f"{visitor.demo.broker}/device")
+
+
+def _device_wrong(visitor: Visitor, region: str) -> None:
+    visitor.open(f"{visitor.demo.broker}/device?user_code=BCDF-GHJK")
+
+
+def _device_confirm(visitor: Visitor, region: str) -> None:
+    visitor.open(_verification_address(visitor))
+
+
+def _device_done(visitor: Visitor, region: str) -> None:
+    _device_confirm(visitor, region)
+    visitor.page.locator('a[href^="/device/sign-in"]').click()
+    visitor.choose("ulvila")
+    visitor.be(_person("juhani-makela"))
+
+
+def _device_refused(visitor: Visitor, region: str) -> None:
+    """Elina's home asserts a scope that is not its own."""
+    _device_confirm(visitor, region)
+    visitor.page.locator('a[href^="/device/sign-in"]').click()
+    visitor.choose("ulvila")
+    visitor.be(_person("elina-virtanen"))
+    visitor.page.locator('a[href$="/back"]').click()
+
+
+def _verification_address(visitor: Visitor) -> str:
+    """Of a screen that was just switched on."""
+    form = {"client_id": SCREEN, "scope": "openid"}
+    answer = visitor.page.context.request.post(f"{visitor.demo.broker}/oidc/device_authorization", form=form)
+    return str(answer.json()["verification_uri_complete"])
+
+
 def _person(id: str) -> Person:
     return next(person for person in PEOPLE if person.id == id)
 
@@ -119,6 +154,11 @@ PAGES: Mapping[str, PageOfTheBroker] = {
     "choose-not-found": PageOfTheBroker(come=_choose_not_found),
     "choose-many": PageOfTheBroker(come=_choose_many),
     "choose-many-found": PageOfTheBroker(come=_choose_many_found),
+    "device": PageOfTheBroker(come=_device),
+    "device-wrong": PageOfTheBroker(come=_device_wrong),
+    "device-confirm": PageOfTheBroker(come=_device_confirm),
+    "device-done": PageOfTheBroker(come=_device_done),
+    "device-refused": PageOfTheBroker(come=_device_refused),
     "forward": PageOfTheBroker(come=_forward, posts=True),
     "forward-back": PageOfTheBroker(come=_forward_back, posts=True),
     "refused-agreement": PageOfTheBroker(

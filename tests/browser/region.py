@@ -11,6 +11,8 @@ from broker.demo.world import HOST
 from tests.browser.servers import Demo
 
 CALENDAR = "procurement-calendar"
+SCREEN = "meeting-screen"
+"""A service whose devices have no browser."""
 DOWN = "porvoo"
 """A municipality of the region, whose login service is down."""
 
@@ -85,11 +87,24 @@ def add_region(demo: Demo, dead_port: int) -> str:
             "status": "production",
         },
         {
+            "kind": "service",
+            "id": SCREEN,
+            "protocol": "oidc",
+            "owner": "pori",
+            "name": {"fi": "Kokousnäyttö", "sv": "Mötesskärmen", "en": "Meeting screen"},
+            "client": {
+                "client_id": SCREEN,
+                "token_endpoint_auth_method": "none",
+                "grant_types": ["urn:ietf:params:oauth:grant-type:device_code"],
+            },
+            "status": "production",
+        },
+        {
             "kind": "agreement",
             "id": "region-2026",
             "name": {"fi": "Rannikon yhteistyö"},
             "parties": parties,
-            "services": [CALENDAR],
+            "services": [CALENDAR, SCREEN],
             "valid_from": _DAY,
             "valid_until": _DAY.replace(year=2099),
             "signed": dict.fromkeys(parties, _DAY),

@@ -145,7 +145,7 @@ def test_everything_comes_from_the_broker(shown: Shown, demo: Demo) -> None:
 def test_a_recorded_refusal_has_a_reference_code(shown: Shown) -> None:
     """All but addresses that are nobody's: nothing is recorded of those."""
     recorded = shown.kind.reason not in (None, "not_found")
-    codes = shown.visitor.page.locator(".ref").all_inner_texts()
+    codes = shown.visitor.page.locator("output.ref").all_inner_texts()
     assert bool(codes) == recorded
     assert all(REFERENCE.fullmatch(code) for code in codes)
 

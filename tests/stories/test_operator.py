@@ -228,7 +228,7 @@ def test_check_says_that_all_is_well(office: Office) -> None:
     assert {"settings", "keys", "BROKER_STATE_URL", "BROKER_DATABASE_URL", "federation"} == {
         each["where"] for each in findings
     }
-    assert "6 services" in office.run("check").stdout
+    assert "7 services" in office.run("check").stdout
 
 
 def test_check_without_documents_says_how_to_bring_them_in(office: Office) -> None:

@@ -99,6 +99,17 @@ client:
   redirect_uris: ["http://127.0.0.1:9/own/callback"]
   token_endpoint_auth_method: none
 status: production
+---
+kind: service
+id: meeting-screen
+protocol: oidc
+owner: {SAML_CITY}
+name: {{fi: Kokousnäyttö, en: Meeting screen}}
+client:
+  client_id: meeting-screen
+  token_endpoint_auth_method: none
+  grant_types: ["urn:ietf:params:oauth:grant-type:device_code"]
+status: production
 """
 _IN_STATUS = """\
 ---

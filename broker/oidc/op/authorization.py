@@ -129,7 +129,7 @@ def _request(
         if asked.get(name) is not None:
             raise fault(f"{name} was sent")
     _check_response(asked, client)
-    scopes = _scopes(asked, client)
+    scopes = granted_scopes(asked, client)
     code_challenge = _code_challenge(asked, client)
     prompts = _prompts(asked)
     max_age = _max_age(asked, client)
@@ -170,8 +170,11 @@ def _check_response(asked: Parameters, client: OidcClient) -> None:
         raise InvalidRequest("response_mode is not supported")
 
 
-def _scopes(asked: Parameters, client: OidcClient) -> tuple[str, ...]:
-    """Those that were asked for, are known, and are registered where the registration names any; others are ignored."""
+def granted_scopes(asked: Parameters, client: OidcClient) -> tuple[str, ...]:
+    """Those that were asked for, are known, and are registered where the registration names any; others are ignored.
+
+    Raises: InvalidScope.
+    """
     scopes = asked.words("scope")
     allowed = SCOPES if client.scope is None else client.scope.split()
     if not all(_SCOPE.fullmatch(scope) for scope in scopes):

@@ -11,7 +11,7 @@ import structlog
 from broker.errors import ServiceFault
 from broker.federation.model import Federation, OidcClient, Service
 from broker.login.edges import RefusedRequest
-from broker.oidc.errors import InvalidClient
+from broker.oidc.errors import AuthorizationPending, InvalidClient
 from broker.oidc.op.client_authentication import ClientAuthentication
 from broker.oidc.op.dpop import NONCE_HEADER, DpopProofs
 from broker.oidc.op.http import ClientRequest, HttpAnswer, error_answer, with_header
@@ -70,5 +70,6 @@ class ClientEndpoint:
         """RFC 9126 2.3: the client is told here, whatever the browser would have been told."""
         fault = error.fault if isinstance(error, RefusedRequest) else error
         assert isinstance(fault, ServiceFault), "a request is refused for the service's fault"
-        log.info(self._event, reason=fault.code, detail=fault.detail, **fault.context)
+        if not isinstance(fault, AuthorizationPending):
+            log.info(self._event, reason=fault.code, detail=fault.detail, **fault.context)
         return error_answer(fault, self._challenge if isinstance(fault, InvalidClient) else None)

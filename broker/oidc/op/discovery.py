@@ -32,6 +32,7 @@ def provider_metadata(base_url: str, signer: Signer, mutual_tls: MutualTls | Non
         "response_modes_supported": list(authorization.RESPONSE_MODES),
         "revocation_endpoint": f"{base_url}/oidc/revoke",
         "introspection_endpoint": f"{base_url}/oidc/introspect",
+        "device_authorization_endpoint": f"{base_url}/oidc/device_authorization",
         "grant_types_supported": list(token.GRANT_TYPES),
         "prompt_values_supported": list(authorization.PROMPTS),
         "acr_values_supported": [context for context in STRENGTH if context != UNSPECIFIED],
@@ -84,6 +85,7 @@ def _aliases(mutual_tls: MutualTls | None) -> dict[str, object]:
         "revocation_endpoint": "/oidc/revoke",
         "introspection_endpoint": "/oidc/introspect",
         "pushed_authorization_request_endpoint": "/oidc/par",
+        "device_authorization_endpoint": "/oidc/device_authorization",
     }
     return {"mtls_endpoint_aliases": {name: mutual_tls.base_url + path for name, path in paths.items()}}
 

@@ -21,7 +21,7 @@ from broker.login.transaction import LoginTransaction
 from broker.oidc import jose
 from broker.oidc.errors import EssentialContextNotMet, InvalidRequest, InvalidRequestObject, OtherPerson
 from broker.oidc.jose import JoseError, Signer
-from broker.oidc.op import authorization, discovery, reply
+from broker.oidc.op import authorization, device, discovery, reply
 from broker.oidc.op.authorization import Come
 from broker.oidc.op.client_assertion import ClientAssertions
 from broker.oidc.op.client_authentication import ClientAuthentication
@@ -29,6 +29,7 @@ from broker.oidc.op.client_certificates import ClientCertificates
 from broker.oidc.op.client_endpoint import ClientEndpoint, Serve
 from broker.oidc.op.client_keys import ClientKeys
 from broker.oidc.op.client_tokens import ClientTokens
+from broker.oidc.op.device import DeviceAuthorization
 from broker.oidc.op.dpop import DpopNonces, DpopProofs
 from broker.oidc.op.grants import CODE, CODE_LIFETIME, LONGEST_REFRESH, CodeGrant, LoginGrant
 from broker.oidc.op.http import ClientRequest, HttpAnswer, json_answer
@@ -91,7 +92,9 @@ class OpenIdProvider:
             return ClientEndpoint(name, path, issuer=base_url, clients=clients, proofs=proofs, serve=serve)
 
         self._push = endpoint("pushed_request", "/oidc/par", self._pushed.serve)
-        self._token = endpoint("token", "/oidc/token", TokenEndpoint(grants, tokens).serve)
+        self._devices = DeviceAuthorization(issuer=base_url, grants=grants, clock=clock)
+        self._device = endpoint("device", "/oidc/device_authorization", self._devices.serve)
+        self._token = endpoint("token", "/oidc/token", TokenEndpoint(grants, tokens, self._devices).serve)
         self._revocation = endpoint("revocation", "/oidc/revoke", RevocationEndpoint(tokens).serve)
         self._introspection = endpoint("introspection", "/oidc/introspect", introspection.serve)
         self._userinfo = UserInfoEndpoint(issuer=base_url, tokens=tokens, jwts=jwts, proofs=proofs)
@@ -116,6 +119,18 @@ class OpenIdProvider:
     async def push(self, request: ClientRequest, federation: Federation) -> HttpAnswer:
         """Raises: StateUnavailable."""
         return await self._push.answer(request, federation)
+
+    async def authorize_device(self, request: ClientRequest, federation: Federation) -> HttpAnswer:
+        """Raises: StateUnavailable."""
+        return await self._device.answer(request, federation)
+
+    async def service_of_device(self, user_code: str, federation: Federation) -> Service | None:
+        """The service whose device shows this code. Raises: StateUnavailable."""
+        return await self._devices.service_of(user_code, federation)
+
+    async def begin_for_device(self, user_code: str, federation: Federation) -> LoginRequest:
+        """Raises: DeviceCodeEnded, StateUnavailable."""
+        return await self._devices.begin(user_code, federation)
 
     async def _resolved(self, pairs: Pairs, federation: Federation) -> tuple[Pairs, Come]:
         """The parameters of a request object in place of those around it. Raises: InvalidRequestObject, UnknownService."""
@@ -161,24 +176,17 @@ class OpenIdProvider:
         return self._jwks
 
     async def answer(self, transaction: LoginTransaction, answer: Answer, service: Service) -> Delivery:
-        """A code for this person (RFC 6749 4.1.2).
+        """A code for this person (RFC 6749 4.1.2), or what their device waits for.
 
-        Raises: UnregisteredAddress, OtherPerson, EssentialContextNotMet, StateUnavailable.
+        Raises: UnregisteredAddress, OtherPerson, EssentialContextNotMet, DeviceCodeEnded, StateUnavailable.
         """
         asked = reply.read(transaction.request.reply)
         client = _registered(asked, service)
-        subject = answer.release.pairwise_id if client.subject_type == "pairwise" else answer.release.subject_id
-        check_expectations(asked, subject, answer)
+        login = self._login(asked, client, answer)
+        if asked.user_code is not None:
+            await self._devices.answer(asked.user_code, login)
+            return Redirect(url=asked.redirect_uri)
         code = secrets.token_urlsafe(32)
-        longest = self._clock() + LONGEST_REFRESH
-        login = LoginGrant(
-            service=service.id,
-            organisation=answer.organisation,
-            scopes=asked.scopes,
-            until=min(answer.session_ends or longest, longest),
-            id_token=self._id_token(asked, subject, answer),
-            userinfo=self._claims(asked, asked.userinfo_claims, answer) | {"sub": subject},
-        )
         grant = CodeGrant(
             redirect_uri=asked.redirect_uri, code_challenge=asked.code_challenge, login=login, dpop_jkt=asked.dpop_jkt
         )
@@ -187,10 +195,27 @@ class OpenIdProvider:
             await self._pushed.spend(request_uri)
         return self._deliver(asked, {"code": code})
 
+    def _login(self, asked: Reply, client: OidcClient, answer: Answer) -> LoginGrant:
+        """Raises: OtherPerson, EssentialContextNotMet."""
+        subject = answer.release.pairwise_id if client.subject_type == "pairwise" else answer.release.subject_id
+        check_expectations(asked, subject, answer)
+        longest = self._clock() + LONGEST_REFRESH
+        return LoginGrant(
+            service=answer.service,
+            organisation=answer.organisation,
+            scopes=asked.scopes,
+            until=min(answer.session_ends or longest, longest),
+            id_token=self._id_token(asked, subject, answer),
+            userinfo=self._claims(asked, asked.userinfo_claims, answer) | {"sub": subject},
+        )
+
     async def refuse(self, transaction: LoginTransaction, fault: Fault, service: Service) -> Delivery:
-        """RFC 6749 4.1.2.1. The description is our stable reason. Raises: UnregisteredAddress."""
+        """RFC 6749 4.1.2.1. The description is our stable reason. Raises: UnregisteredAddress, DeviceCodeEnded, StateUnavailable."""
         asked = reply.read(transaction.request.reply)
         _registered(asked, service)
+        if asked.user_code is not None:
+            await self._devices.refuse(asked.user_code, fault)
+            return Redirect(url=self._issuer + device.REFUSED)
         return self._deliver(asked, {"error": fault.oauth_error, "error_description": fault.code})
 
     def _deliver(self, asked: Reply, fields: Mapping[str, str]) -> Delivery:
@@ -251,6 +276,9 @@ def check_expectations(asked: Reply, subject: str, answer: Answer) -> None:
 
 def _registered(asked: Reply, service: Service) -> OidcClient:
     """Once more, because the registration may have changed since the request (promise P5). Raises: UnregisteredAddress."""
-    if service.client is None or asked.redirect_uri not in service.client.redirect_uris:
+    client = service.client
+    if client is None or (asked.user_code is None and asked.redirect_uri not in client.redirect_uris):
         raise UnregisteredAddress("redirect_uri is no longer registered", service=service.id)
-    return service.client
+    if asked.user_code is not None and device.GRANT_TYPE not in client.grant_types:
+        raise UnregisteredAddress("devices are no longer registered", service=service.id)
+    return client

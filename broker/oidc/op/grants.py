@@ -50,6 +50,9 @@ class LoginGrant:
     def subject(self) -> str:
         return str(self.userinfo["sub"])
 
+    def write(self) -> bytes:
+        return json_object.write(_login_members(self))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeGrant:
@@ -114,6 +117,10 @@ class RefreshGrant:
 
     def write(self) -> bytes:
         return json_object.write({"family": self.family, "login": _login_members(self.login), "key": self.key})
+
+
+def read_login_grant(record: bytes) -> LoginGrant:
+    return _login(json_object.read(record))
 
 
 def read_code_grant(record: bytes) -> CodeGrant:

@@ -14,6 +14,7 @@ FORM_POST = "form_post"
 class Reply:
     """``redirect_uri`` is verified. ``scopes`` are the granted ones. ``essential_acr``, ``expected_subject`` and the two lists
     of claims: what the ``claims`` parameter and id_token_hint ask for. ``dpop_jkt``: the key to which the code is bound.
+    ``user_code``: the answer is for a device, and the browser goes to our own page.
     """
 
     redirect_uri: str
@@ -27,6 +28,7 @@ class Reply:
     essential_acr: tuple[str, ...] = ()
     expected_subject: str | None = None
     dpop_jkt: str | None = None
+    user_code: str | None = None
 
     def strings(self) -> dict[str, str]:
         """Lists are JSON: the names of claims and contexts are the service's own text."""
@@ -35,7 +37,16 @@ class Reply:
         return {name: text for name, text in texts.items() if text is not None} | lists
 
 
-_TEXTS = ("redirect_uri", "state", "response_mode", "nonce", "code_challenge", "expected_subject", "dpop_jkt")
+_TEXTS = (
+    "redirect_uri",
+    "state",
+    "response_mode",
+    "nonce",
+    "code_challenge",
+    "expected_subject",
+    "dpop_jkt",
+    "user_code",
+)
 _LISTS = ("scopes", "userinfo_claims", "id_token_claims", "essential_acr")
 
 
@@ -57,4 +68,5 @@ def read(strings: Mapping[str, str]) -> Reply:
         essential_acr=listed("essential_acr"),
         expected_subject=strings.get("expected_subject"),
         dpop_jkt=strings.get("dpop_jkt"),
+        user_code=strings.get("user_code"),
     )

@@ -5,13 +5,17 @@ Loaded, decided, saved: ``check_exchange`` decides and does no input or output.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import structlog
 
 from broker.federation.model import OidcClient, Service
 from broker.login.ports import GrantStore
 from broker.oidc import pkce
 from broker.oidc.errors import InvalidGrant, UnauthorizedClient, UnsupportedGrantType
-from broker.oidc.op.client_endpoint import Asked
+from broker.oidc.op import device
+from broker.oidc.op.client_endpoint import Asked, Serve
+from broker.oidc.op.device import DeviceAuthorization
 from broker.oidc.op.grants import CODE, LONGEST_REFRESH, SPENT_CODE, CodeGrant, read_code_grant
 from broker.oidc.op.http import HttpAnswer, json_answer
 from broker.oidc.op.issuing import Tokens
@@ -21,19 +25,27 @@ log = structlog.get_logger(__name__)
 
 AUTHORIZATION_CODE = "authorization_code"
 REFRESH_TOKEN = "refresh_token"
-GRANT_TYPES = (AUTHORIZATION_CODE, REFRESH_TOKEN)
+GRANT_TYPES = (AUTHORIZATION_CODE, REFRESH_TOKEN, device.GRANT_TYPE)
 
 
 class TokenEndpoint:
-    def __init__(self, grants: GrantStore, tokens: Tokens) -> None:
+    def __init__(self, grants: GrantStore, tokens: Tokens, devices: DeviceAuthorization) -> None:
         self._grants = grants
         self._tokens = tokens
+        self._devices = devices
+        self._by_grant_type: Mapping[str, Serve] = {
+            AUTHORIZATION_CODE: self._exchange,
+            REFRESH_TOKEN: self._refresh,
+            device.GRANT_TYPE: self._device,
+        }
 
     async def serve(self, asked: Asked) -> HttpAnswer:
         """Raises: ServiceFault, StateUnavailable."""
-        if checked_grant_type(asked.form, asked.client) == REFRESH_TOKEN:
-            return await self._refresh(asked)
-        return await self._exchange(asked)
+        return await self._by_grant_type[checked_grant_type(asked.form, asked.client)](asked)
+
+    async def _device(self, asked: Asked) -> HttpAnswer:
+        login = await self._devices.fetch(required(asked.form, "device_code"), asked)
+        return json_answer(await self._tokens.issue(login, asked, self._tokens.name(login, asked.client)))
 
     async def _refresh(self, asked: Asked) -> HttpAnswer:
         return json_answer(await self._tokens.refresh(required(asked.form, "refresh_token"), asked))

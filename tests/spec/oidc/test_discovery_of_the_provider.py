@@ -26,6 +26,7 @@ def test_discovery_3_the_issuer_is_the_base_url_and_the_endpoints_are_below_it(s
         "revocation_endpoint",
         "introspection_endpoint",
         "pushed_authorization_request_endpoint",
+        "device_authorization_endpoint",
     )
     assert [found[name].removeprefix(BASE_URL) for name in endpoints] == [
         "/oidc/authorize",
@@ -35,6 +36,7 @@ def test_discovery_3_the_issuer_is_the_base_url_and_the_endpoints_are_below_it(s
         "/oidc/revoke",
         "/oidc/introspect",
         "/oidc/par",
+        "/oidc/device_authorization",
     ]
 
 
@@ -43,7 +45,10 @@ def test_discovery_3_the_issuer_is_the_base_url_and_the_endpoints_are_below_it(s
     [
         ("response_types_supported", ["code"]),
         ("response_modes_supported", ["query", "form_post"]),
-        ("grant_types_supported", ["authorization_code", "refresh_token"]),
+        (
+            "grant_types_supported",
+            ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"],
+        ),
         (
             "introspection_endpoint_auth_methods_supported",
             ["client_secret_basic", "client_secret_post", "private_key_jwt"],

@@ -64,3 +64,16 @@ def test_fapi2_5_3_2_1_6_by_certificate(method: str) -> None:
 )
 def test_fapi2_what_is_weaker_is_refused(member: str, changes: dict[str, Any]) -> None:
     assert [found for found, _ in client_build.complaints(model(**{**FAPI2, **changes}))] == [member]
+
+
+@pytest.mark.parametrize(
+    ("grant_types", "missing"),
+    [
+        (["urn:ietf:params:oauth:grant-type:device_code"], []),
+        (["urn:ietf:params:oauth:grant-type:device_code", "authorization_code"], ["redirect_uris"]),
+        (["authorization_code"], ["redirect_uris"]),
+    ],
+)
+def test_rfc7591_2_redirect_uris_are_needed_by_grants_that_redirect(grant_types: list[str], missing: list[str]) -> None:
+    found = client_build.complaints(model(redirect_uris=[], grant_types=grant_types))
+    assert [member for member, _ in found] == missing

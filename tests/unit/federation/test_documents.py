@@ -470,7 +470,7 @@ MISTAKES: dict[str, Mistake] = {
     "redirect_relative": (ROOMS_FILE, "https://rooms.example/callback", "/callback", 9, "client.redirect_uris.1", "must be a web address"),
     "redirect_by_javascript": (ROOMS_FILE, "https://rooms.example/callback", "javascript:alert(1)", 9, "client.redirect_uris.1", "must be a web address"),
     "redirect_with_wrong_port": (ROOMS_FILE, "rooms.example/callback", "rooms.example:99999/callback", 9, "client.redirect_uris.1", "not a web address"),
-    "redirect_missing": (ROOMS_FILE, '["http://127.0.0.1:8081/callback", "https://rooms.example/callback"]', "[]", 9, "client.redirect_uris", "at least 1"),
+    "redirect_missing": (ROOMS_FILE, '["http://127.0.0.1:8081/callback", "https://rooms.example/callback"]', "[]", 9, "client.redirect_uris", "is missing"),
     # agreements
     "unknown_party": (PACT, "[pori, ulvila]", "[pori, ulvila, nakkila]", 4, "parties.2", "there is no organisation nakkila"),
     "one_party_alone": (PACT, "[pori, ulvila]", "[pori]", 4, "parties", "at least 2"),

@@ -370,6 +370,16 @@ class ServiceSide:
         assert answer.status == 200, answer.body
         return json_of(answer)
 
+    async def authorize_device(self, authorization: str | None = "", /, **changes: str | None) -> HttpAnswer:
+        """A device authorization request; ``authorization``: "" is the right one."""
+        asked = self._asking("/oidc/device_authorization", {"scope": "openid email profile"}, authorization, changes)
+        return await self.provider.authorize_device(asked, self.federation)
+
+    async def poll(self, device_code: str, authorization: str | None = "", /, **changes: str | None) -> HttpAnswer:
+        """A device code at the token endpoint; ``authorization``: "" is the right one."""
+        good = {"grant_type": "urn:ietf:params:oauth:grant-type:device_code", "device_code": device_code}
+        return await self.provider.token(self._asking("/oidc/token", good, authorization, changes), self.federation)
+
     async def revoke(self, token: str | None, authorization: str | None = "", /, **changes: str | None) -> HttpAnswer:
         asked = self._asking("/oidc/revoke", {"token": token}, authorization, changes)
         return await self.provider.revoke(asked, self.federation)

@@ -19,7 +19,17 @@ from lxml import html
 from broker.attributes import schema
 from broker.web.pages import FEW, Pages
 from broker.web.refusals import ATTRIBUTES, REFUSALS
-from broker.web.views import ChoosePage, Forwarding, ForwardPage, OrganisationChoice, RefusedPage, StartPage
+from broker.web.views import (
+    ChoosePage,
+    DeviceCodePage,
+    DeviceConfirmPage,
+    DeviceEndPage,
+    Forwarding,
+    ForwardPage,
+    OrganisationChoice,
+    RefusedPage,
+    StartPage,
+)
 from tests.unit.web.parties import NOW, ORGANISATIONS, SERVICES
 
 WEB = Path(str(resources.files("broker.web")))
@@ -188,6 +198,10 @@ def a_forwarding(forwarding: Forwarding, **changes: Any) -> ForwardPage:
     return ForwardPage(forwarding=forwarding, action="/acs", fields={"SAMLResponse": "PHg+"}, **given)
 
 
+def a_device() -> DeviceConfirmPage:
+    return DeviceConfirmPage(service=WIKI, owner=PORI, user_code="BCDF-GHJK", sign_in="/yes", here="/here")
+
+
 def paragraphs(page: Any) -> list[str]:
     """The texts of headings, paragraphs, labels, links and buttons."""
     return [
@@ -337,7 +351,7 @@ def test_the_page_that_posts_reads_well(pages: Pages, forwarding: Forwarding, or
 SAME_IN_EVERY_LANGUAGE = {
     *("Suomi", "Svenska", "English", "Kuntasilta", "Yhteinen wiki", "Porin kaupunki", "Pori"),
     *("the_code", "shared-wiki", "pori", "mail", "Sw", "(13)", "1", "2", "3", "P"),
-    *("ict@pori.example", "ict@ulvila.example", "coordinator@pori.example", "coordinator", "K7M2-9QXA"),
+    *("ict@pori.example", "ict@ulvila.example", "coordinator@pori.example", "coordinator", "K7M2-9QXA", "BCDF-GHJK"),
     "+358 2 000 0000, Mon–Fri 8–16",
     "Notifications of changes",
 }
@@ -356,6 +370,12 @@ def test_P11_no_page_shows_a_text_in_another_language(pages: Pages, language: st
     remembered = OrganisationChoice(organisation=PORI, href="/0")
     for render in (
         lambda each: pages.start(StartPage(), each),
+        lambda each: pages.device_code(DeviceCodePage(typed="ZZZZ"), each),
+        lambda each: pages.device_confirm(a_device(), each),
+        *(
+            lambda each, done=done: pages.device_end(DeviceEndPage(signed_in=done, here="/"), each)
+            for done in (True, False)
+        ),
         lambda each: pages.choose(a_choice(2, remembered=remembered, hint_ignored=True), each),
         lambda each: pages.choose(a_choice(FEW + 1), each),
         lambda each: pages.choose(a_choice(FEW + 1, search="zzz"), each),

@@ -75,6 +75,10 @@ class Edge:
         self.asked.append(("token", (request.authorization, request.fields)))
         return HttpAnswer(status=401, headers=JSON | {"WWW-Authenticate": "Basic"}, body=b"{}")
 
+    async def authorize_device(self, request: ClientRequest, federation: Federation) -> HttpAnswer:
+        self.asked.append(("authorize_device", (request.authorization, request.fields)))
+        return HttpAnswer(status=200, headers=JSON, body=b"{}")
+
     async def revoke(self, request: ClientRequest, federation: Federation) -> HttpAnswer:
         self.asked.append(("revoke", (request.authorization, request.fields)))
         return HttpAnswer(status=200, headers={}, body=b"")
@@ -151,17 +155,19 @@ async def test_a_posted_request_is_read_with_the_query_of_its_address(site: Site
     assert answer.status == 303
 
 
-async def test_rfc7009_2_1_and_rfc7662_2_1_a_token_is_asked_about_by_post_alone(site: Site) -> None:
+async def test_rfc7009_2_1_rfc7662_2_1_and_rfc8628_3_1_these_are_asked_by_post_alone(site: Site) -> None:
     given = {"Authorization": "Basic x"}
     await site.client.post("/oidc/revoke", data={"token": "t"}, headers=given)
     await site.client.post("/oidc/introspect", data={"token": "t"}, headers={**given, "Accept": "application/json"})
+    await site.client.post("/oidc/device_authorization", data={"token": "t"}, headers=given)
 
     fields = (("token", "t"),)
     assert site.edge.asked == [
         ("revoke", ("Basic x", fields)),
         ("introspect", ("Basic x", "application/json", fields)),
+        ("authorize_device", ("Basic x", fields)),
     ]
-    for path in ("/oidc/revoke", "/oidc/introspect"):
+    for path in ("/oidc/revoke", "/oidc/introspect", "/oidc/device_authorization"):
         assert (await site.client.get(path)).status == 405
 
 
