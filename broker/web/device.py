@@ -1,6 +1,7 @@
 """The pages for a device without a browser (RFC 8628 3.3): its code, "is this your device?", and how it ended.
 
-    /device ─ code ─▶ /device?user_code=… ─ confirmed ─▶ /device/sign-in ─▶ a login as any other ─▶ /device/done, /device/refused
+    /device ─ code ─▶ /device?user_code=… ─ confirmed ─▶ /device/sign-in ─▶ a login as any other
+                                          ─▶ /device/finish ─▶ /device/done, or /device/refused
 
 Whoever sends a stranger the address of the second page must not have him log in for a device that is not his (5.4): the page
 says so, and its link is good only in the browser that was shown the page.
@@ -23,7 +24,7 @@ from broker.oidc.op.device import read_user_code, shown_user_code
 from broker.oidc.op.edge import OpenIdProvider
 from broker.web.cookies import Cookies, new_browser
 from broker.web.inbound import each_once, query_pairs
-from broker.web.presenter import Presenter
+from broker.web.presenter import Presenter, see_other
 from broker.web.views import DeviceCodePage, DeviceConfirmPage, DeviceEndPage
 
 Begin = Callable[[web.Request, Awaitable[LoginRequest]], Awaitable[web.StreamResponse]]
@@ -53,6 +54,7 @@ class DeviceEndpoints:
         return [
             web.get(device.PATH, self.enter),
             web.get(device.SIGN_IN, self.sign_in),
+            web.get(device.FINISH, self.finish),
             web.get(device.DONE, self.done),
             web.get(device.REFUSED, self.refused),
         ]
@@ -85,6 +87,11 @@ class DeviceEndpoints:
         if browser is None or not hmac.compare_digest(proof, _proof(browser, user_code).encode()):
             raise OtherBrowser("nobody confirmed in this browser that the device is theirs")
         return await self._begin(request, self._provider.begin_for_device(user_code, self._federation()))
+
+    async def finish(self, request: web.Request) -> web.StreamResponse:
+        """Raises: DeviceCodeEnded, StateUnavailable."""
+        await self._provider.finish_for_device(each_once(query_pairs(request)).get("code", ""))
+        return see_other(device.DONE)
 
     async def done(self, request: web.Request) -> web.StreamResponse:
         return self._presenter.device_end(request, DeviceEndPage(signed_in=True, here=device.DONE))

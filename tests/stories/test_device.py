@@ -52,9 +52,12 @@ async def come_back(town: Town, browser: Browser, received: saml.Received) -> An
 async def test_a_person_signs_in_on_the_screen(town: Town) -> None:
     shown, browser = await shown_by(town), town.browser()
 
-    done = await come_back(town, browser, await at_home(town, browser, await confirmed(browser, shown)))
+    sent = await come_back(town, browser, await at_home(town, browser, await confirmed(browser, shown)))
 
-    assert (done.status, done.location) == (303, f"{town.base}/device/done")
+    assert (sent.status, sent.location.partition("?")[0]) == (303, f"{town.base}/device/finish")
+    done = await browser.get(sent.location)
+    assert (done.status, done.location) == (303, "/device/done")
+    await town.refused(await browser.get(sent.location), "oidc_device_code_ended")
     assert "close this page" in (await browser.get(done.location)).text
     status, tokens = await ask(town, shown)
     assert status == 200, tokens
@@ -111,7 +114,7 @@ async def test_P2_the_second_of_two_logins_for_one_device_is_refused(town: Town)
 
     done, late = [await come_back(town, browser, received) for browser, received in both]
 
-    assert done.location.endswith("/device/done")
+    assert "/device/finish" in done.location
     await town.refused(late, "oidc_device_code_ended")
 
 

@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from urllib.parse import urlencode
 
 from broker.errors import Fault
 from broker.federation.model import Federation, Protocol, Service, ServiceId
@@ -30,13 +31,13 @@ from broker.oidc.errors import (
 )
 from broker.oidc.op.authorization import granted_scopes
 from broker.oidc.op.client_endpoint import Asked
-from broker.oidc.op.grants import LoginGrant, handle, read_login_grant
+from broker.oidc.op.grants import CODE_LIFETIME, LoginGrant, handle, read_login_grant
 from broker.oidc.op.http import HttpAnswer, json_answer
 from broker.oidc.op.reply import Reply
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:device_code"
 PATH = "/device"
-SIGN_IN, DONE, REFUSED = f"{PATH}/sign-in", f"{PATH}/done", f"{PATH}/refused"
+SIGN_IN, FINISH, DONE, REFUSED = (f"{PATH}/{each}" for each in ("sign-in", "finish", "done", "refused"))
 
 LIFETIME = timedelta(minutes=10)
 INTERVAL_SECONDS = 5
@@ -46,7 +47,13 @@ _LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
 _LENGTH = 8
 _REFUSAL = "refused"
 
-_DEVICE, _USER_CODE, _ANSWER, _PACE = "device_code", "user_code", "device_answer", "device_pace"
+_DEVICE, _USER_CODE, _FINISH, _ANSWER, _PACE = (
+    "device_code",
+    "user_code",
+    "device_finish",
+    "device_answer",
+    "device_pace",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,19 +124,37 @@ class DeviceAuthorization:
             requested_contexts=client.default_acr_values,
         )
 
-    async def answer(self, user_code: str, login: LoginGrant) -> None:
-        """Keeps what the device will get, for the one login that comes first. Raises: DeviceCodeEnded, StateUnavailable."""
-        await self._answer(user_code, login.write())
+    async def answer(self, user_code: str, login: LoginGrant) -> str:
+        """For the one login that comes first: where the browser goes next.
 
-    async def refuse(self, user_code: str, fault: Fault) -> None:
-        """Raises: DeviceCodeEnded, StateUnavailable."""
-        await self._answer(user_code, json_object.write({_REFUSAL: fault.code}))
+        The device gets nothing before the browser has come there, as it is sent only when the login's record is durable (P6).
+        Raises: DeviceCodeEnded, StateUnavailable.
+        """
+        device, code = await self._device_of(user_code), secrets.token_urlsafe(32)
+        record = json_object.write({"device": device, "login": login.write().decode("utf-8")})
+        await self._grants.put(_FINISH, code, record, CODE_LIFETIME)
+        return f"{self._issuer}{FINISH}?{urlencode({'code': code})}"
 
-    async def _answer(self, user_code: str, record: bytes) -> None:
-        found = await self._grants.take(_USER_CODE, user_code)
-        if found is None:
+    async def finish(self, code: str) -> None:
+        """The browser came: the device gets the login. Raises: DeviceCodeEnded, StateUnavailable."""
+        record = await self._grants.take(_FINISH, code)
+        if record is None:
             raise DeviceCodeEnded("unknown, used or expired")
-        await self._grants.put(_ANSWER, _read_waiting(found).device, record, LIFETIME)
+        found = json_object.read(record)
+        await self._grants.put(_ANSWER, str(found["device"]), str(found["login"]).encode("utf-8"), LIFETIME)
+
+    async def refuse(self, user_code: str, fault: Fault) -> str:
+        """Where the browser goes next. Raises: DeviceCodeEnded, StateUnavailable."""
+        record = json_object.write({_REFUSAL: fault.code})
+        await self._grants.put(_ANSWER, await self._device_of(user_code), record, LIFETIME)
+        return self._issuer + REFUSED
+
+    async def _device_of(self, user_code: str) -> str:
+        """To exactly one caller. Raises: DeviceCodeEnded, StateUnavailable."""
+        record = await self._grants.take(_USER_CODE, user_code)
+        if record is None:
+            raise DeviceCodeEnded("unknown, used or expired")
+        return _read_waiting(record).device
 
     # --- the device --------------------------------------------------------------------------------------------------
 

@@ -132,6 +132,10 @@ class OpenIdProvider:
         """Raises: DeviceCodeEnded, StateUnavailable."""
         return await self._devices.begin(user_code, federation)
 
+    async def finish_for_device(self, code: str) -> None:
+        """Raises: DeviceCodeEnded, StateUnavailable."""
+        await self._devices.finish(code)
+
     async def _resolved(self, pairs: Pairs, federation: Federation) -> tuple[Pairs, Come]:
         """The parameters of a request object in place of those around it. Raises: InvalidRequestObject, UnknownService."""
         asked = Parameters(pairs)
@@ -184,8 +188,7 @@ class OpenIdProvider:
         client = _registered(asked, service)
         login = self._login(asked, client, answer)
         if asked.user_code is not None:
-            await self._devices.answer(asked.user_code, login)
-            return Redirect(url=asked.redirect_uri)
+            return Redirect(url=await self._devices.answer(asked.user_code, login))
         code = secrets.token_urlsafe(32)
         grant = CodeGrant(
             redirect_uri=asked.redirect_uri, code_challenge=asked.code_challenge, login=login, dpop_jkt=asked.dpop_jkt
@@ -214,8 +217,7 @@ class OpenIdProvider:
         asked = reply.read(transaction.request.reply)
         _registered(asked, service)
         if asked.user_code is not None:
-            await self._devices.refuse(asked.user_code, fault)
-            return Redirect(url=self._issuer + device.REFUSED)
+            return Redirect(url=await self._devices.refuse(asked.user_code, fault))
         return self._deliver(asked, {"error": fault.oauth_error, "error_description": fault.code})
 
     def _deliver(self, asked: Reply, fields: Mapping[str, str]) -> Delivery:

@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 from broker.errors import NoAgreement, UnregisteredAddress
 from broker.federation.model import OidcClient
 from broker.login.edges import Redirect
+from broker.login.request import LoginRequest
 from broker.oidc.errors import DeviceCodeEnded
 from broker.oidc.op.device import read_user_code, shown_user_code
 from broker.oidc.op.http import HttpAnswer
@@ -54,11 +55,17 @@ def typed(shown: Mapping[str, Any]) -> str:
 
 
 async def log_in(screen: ServiceSide, shown: Mapping[str, Any], **changes: Any) -> str:
-    """The person's part; the address to which the browser is sent at the end."""
-    request = await screen.provider.begin_for_device(typed(shown), screen.federation)
+    """The person's part; the code with which the browser comes back to us at the end."""
+    code = await answered(screen, await screen.provider.begin_for_device(typed(shown), screen.federation), **changes)
+    await screen.provider.finish_for_device(code)
+    return code
+
+
+async def answered(screen: ServiceSide, request: LoginRequest, **changes: Any) -> str:
     delivery = await screen.answer(request, **changes)
     assert isinstance(delivery, Redirect)
-    return delivery.url
+    assert delivery.url.startswith(f"{BASE_URL}/device/finish?code=")
+    return delivery.url.partition("=")[2]
 
 
 async def polled(screen: ServiceSide, shown: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,8 +143,26 @@ async def test_3_3_the_code_leads_to_its_service(screen: ServiceSide) -> None:
     assert await screen.provider.service_of_device("BBBBBBBB", screen.federation) is None
 
 
-async def test_3_3_the_login_ends_at_our_own_page(screen: ServiceSide) -> None:
-    assert await log_in(screen, await started(screen)) == f"{BASE_URL}/device/done"
+async def test_P6_the_device_gets_nothing_before_the_browser_was_sent_on(screen: ServiceSide) -> None:
+    """Which happens only when the login's record is durable."""
+    shown = await started(screen)
+    code = await answered(screen, await screen.provider.begin_for_device(typed(shown), screen.federation))
+    assert error_of(await screen.poll(shown["device_code"])) == "authorization_pending"
+    wait(screen)
+
+    await screen.provider.finish_for_device(code)
+
+    assert "access_token" in await polled(screen, shown)
+
+
+async def test_P2_a_login_is_finished_once_and_within_a_minute(screen: ServiceSide) -> None:
+    used = await log_in(screen, await started(screen))
+    shown = await started(screen)
+    late = await answered(screen, await screen.provider.begin_for_device(typed(shown), screen.federation))
+    screen.clock.advance(seconds=60)
+    for code in (used, late, "unknown", ""):
+        with pytest.raises(DeviceCodeEnded):
+            await screen.provider.finish_for_device(code)
 
 
 async def test_3_3_the_login_asks_what_the_client_registered(side: ServiceSide) -> None:
