@@ -195,6 +195,7 @@ def _application(
         clock=clock,
         clock_skew=settings.clock_skew,
         claims_of=partial(schema.claims, base_url=base_url),
+        audit=audit,
         mutual_tls=mutual_tls(settings),
     )
     relying_party = OidcRelyingParty(

@@ -38,6 +38,11 @@ class Fault(Exception):
         self.detail = detail
         self.context: Mapping[str, str] = MappingProxyType(context)
 
+    @property
+    def description(self) -> str:
+        """What a service is told beside the OAuth error: our stable reason, never what was sent."""
+        return self.code
+
 
 class UserFault(Fault):
     """The person or the browser: start again, or ask for something else."""

@@ -30,3 +30,19 @@ class TraceStep:
 
 
 Trace = tuple[TraceStep, ...]
+
+
+def members(trace: Trace) -> dict[str, object]:
+    """As an audit record keeps them."""
+    return {
+        "trace": [
+            {
+                "stage": step.stage,
+                "subject": step.subject,
+                "verdict": step.verdict,
+                "rule": step.rule,
+                "note": step.note,
+            }
+            for step in trace
+        ]
+    }

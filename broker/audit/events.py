@@ -12,7 +12,7 @@ class AuditEvent:
     """``kind``: ``login.answered``, ``login.refused``, ``registry.applied``, ``keys.created`` …
 
     ``at``: aware UTC. ``reference``: the login's reference code, else "". ``reason``: the fault's code, else "".
-    ``actor``: who did it, for what people do. ``subject``: the pairwise identifier given to the service, for logins.
+    ``actor``: who did it: a person, or ``service:ID``. ``subject``: the pairwise identifier given to the service, for logins.
     ``detail``: JSON-able; for logins ``trace`` (list of steps), ``protocols``, ``released`` (names), ``ms``.
     """
 

@@ -37,6 +37,7 @@ def _print(event: AuditEvent) -> None:
     facts = {
         "what": event.kind,
         "at": event.at.isoformat(timespec="seconds"),
+        "by": event.actor,
         "service": event.service,
         "organisation": event.organisation,
         "identity provider": event.identity_provider,
@@ -64,6 +65,7 @@ def _as_json(event: AuditEvent) -> dict[str, object]:
         "reference": event.reference,
         "service": event.service,
         "organisation": event.organisation,
+        "actor": event.actor,
         "identity_provider": event.identity_provider,
         "subject": event.subject,
         "reason": event.reason,

@@ -69,6 +69,31 @@ def require_attributes(release: Release, service: Service, trace: list[TraceStep
     raise RequiredAttributeMissing(note, service=service.id, attribute=missing[0], rule=rule)
 
 
+def within_one_agreement(
+    identity: Identity, actor: Service, target: Service, federation: Federation, now: datetime, trace: list[TraceStep]
+) -> None:
+    """One service goes on to another in the person's name: one agreement in force covers both, and the home organisation and
+    both owners are parties; or all is the home organisation's own. Raises: NoAgreement."""
+    rule, organisation = "one_agreement_covers_both", identity.organisation
+    if actor.owner == target.owner == organisation:
+        trace.append(_step(rule, Verdict.PASSED, target.id, "its own services"))
+        return
+    today = finnish_date(now)
+    for agreement in federation.agreements_by_party.get(organisation, ()):
+        parties = {actor.owner, target.owner} <= set(agreement.parties)
+        if (
+            parties
+            and covers(agreement, actor)
+            and covers(agreement, target)
+            and not why_not_in_force(agreement, today)
+        ):
+            trace.append(_step(rule, Verdict.PASSED, target.id, f"by agreement {agreement.id}"))
+            return
+    note = f"no agreement in force of {organisation} covers {actor.id} and {target.id}"
+    trace.append(_step(rule, Verdict.FAILED, target.id, note))
+    raise NoAgreement(note, organisation=organisation, service=target.id, rule=rule)
+
+
 def organisations_admitted(service: Service, federation: Federation, now: datetime) -> tuple[OrganisationId, ...]:
     """The organisations some of whose staff the first two rules admit, and who can log in; in the order of their ids."""
     if service.status not in (Status.PRODUCTION, Status.TEST):

@@ -21,6 +21,7 @@ _ALGORITHMS = (
 Complaint = tuple[str, str]
 """(member of ``client``, what is wrong with it)"""
 
+_TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 _SECRET_METHODS = ("client_secret_basic", "client_secret_post")
 _CERTIFICATE_NAMES = (
     "tls_client_auth_subject_dn",
@@ -52,6 +53,8 @@ def complaints(model: ClientModel) -> Iterator[Complaint]:
             yield name, "needs jwks or jwks_uri"
     if "authorization_code" in model.grant_types and not model.redirect_uris:
         yield "redirect_uris", "is missing: where answers go, exactly as the service sends it"
+    if _TOKEN_EXCHANGE in model.grant_types and method == "none":
+        yield "grant_types", "a public client cannot exchange tokens: it could not prove for whom it acts"
     if model.userinfo_encrypted_response_alg and not model.userinfo_signed_response_alg:
         yield "userinfo_encrypted_response_alg", "needs userinfo_signed_response_alg: what is encrypted is signed first"
     if model.security_profile == "fapi2":

@@ -287,7 +287,12 @@ ClientAuthenticationMethod = Literal[
     "self_signed_tls_client_auth",
     "none",
 ]
-GrantType = Literal["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"]
+GrantType = Literal[
+    "authorization_code",
+    "refresh_token",
+    "urn:ietf:params:oauth:grant-type:device_code",
+    "urn:ietf:params:oauth:grant-type:token-exchange",
+]
 OurSigningAlgorithm = Literal["RS256", "PS256", "ES256", "EdDSA"]
 KeyEncryption = Literal["RSA-OAEP-256", "RSA-OAEP", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"]
 ContentEncryption = Literal["A128CBC-HS256", "A256CBC-HS512", "A128GCM", "A256GCM"]

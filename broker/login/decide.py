@@ -112,6 +112,7 @@ def _answer(
         service=service.id,
         organisation=organisation.id,
         idp=idp.id,
+        identity=identity,
         release=release.as_asked(released, request, trace),
         authn_instant=identity.authn_instant,
         authn_context=context,

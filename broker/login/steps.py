@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from broker.attributes.trace import Trace
 from broker.errors import Fault
 from broker.federation.model import IdentityProviderId, OrganisationId, ServiceId
+from broker.login.identity import Identity
 from broker.login.request import Comparison
 
 
@@ -54,7 +55,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The service gets this person. ``authn_context`` is what the service is told (AuthnContextClassRef or acr).
+    """The service gets this person. ``identity``: all that is known of them. ``authn_context`` is what the service is told (AuthnContextClassRef or acr).
 
     ``authenticating_authorities``: the city's identity provider, then those that it relied on (saml-core 2.7.2.2).
     ``session_ends``: when the city's session does, if it says so. ``proxy_count``: how many may pass the login on behind us;
@@ -64,6 +65,7 @@ class Answer:
     service: ServiceId
     organisation: OrganisationId
     idp: IdentityProviderId
+    identity: Identity = field(repr=False)
     release: Release
     authn_instant: datetime
     authn_context: str

@@ -173,6 +173,24 @@ class UnsupportedGrantType(InvalidServiceRequest):
     oauth_error = "unsupported_grant_type"
 
 
+class InvalidTarget(InvalidServiceRequest):
+    """RFC 8693 2.2.2: ``audience`` names no service for which a token can be exchanged."""
+
+    code = "oidc_invalid_target"
+    oauth_error = "invalid_target"
+
+
+class ExchangeRefused(InvalidTarget):
+    """RFC 8693 2.2.2: the person may not go on to that service in this way. In the context: ``because``, the rule's own reason,
+    and ``reference``, of the person's login."""
+
+    code = "oidc_exchange_refused"
+
+    @property
+    def description(self) -> str:
+        return f"{self.code}: {self.context.get('because')} (reference {self.context.get('reference')})"
+
+
 class TokenMissing(InvalidServiceRequest):
     """RFC 6750 3.1: a request without any token is told no error value."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from broker.attributes import trace as traces
 from broker.attributes.trace import Trace
 from broker.audit.events import AuditEvent
 from broker.errors import Fault
@@ -58,17 +59,7 @@ def _detail(transaction: LoginTransaction, trace: Trace, federation: Federation,
         "upstream": idp.protocol if idp else "",
         "begun_at": transaction.begun_at.isoformat(timespec="milliseconds"),
         "seconds": round((now - transaction.begun_at).total_seconds(), 3),
-        "trace": [
-            {
-                "stage": step.stage,
-                "subject": step.subject,
-                "verdict": step.verdict,
-                "rule": step.rule,
-                "note": step.note,
-            }
-            for step in trace
-        ],
-    }
+    } | traces.members(trace)
 
 
 def _fault_detail(fault: Fault) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import urlencode
@@ -14,14 +14,14 @@ from broker.federation.model import Federation, OidcClient, Service
 from broker.fetch import Fetcher
 from broker.keys.keyring import KeyRing
 from broker.login.edges import Delivery, FormPost, Redirect
-from broker.login.ports import Clock, GrantStore, ReplayCache
+from broker.login.ports import AuditLog, Clock, GrantStore, ReplayCache
 from broker.login.request import LoginRequest
 from broker.login.steps import Answer
 from broker.login.transaction import LoginTransaction
 from broker.oidc import jose
 from broker.oidc.errors import EssentialContextNotMet, InvalidRequest, InvalidRequestObject, OtherPerson
 from broker.oidc.jose import JoseError, Signer
-from broker.oidc.op import authorization, device, discovery, reply
+from broker.oidc.op import authorization, device, discovery, exchange, reply
 from broker.oidc.op.authorization import Come
 from broker.oidc.op.client_assertion import ClientAssertions
 from broker.oidc.op.client_authentication import ClientAuthentication
@@ -31,6 +31,7 @@ from broker.oidc.op.client_keys import ClientKeys
 from broker.oidc.op.client_tokens import ClientTokens
 from broker.oidc.op.device import DeviceAuthorization
 from broker.oidc.op.dpop import DpopNonces, DpopProofs
+from broker.oidc.op.exchange import ClaimsOf, TokenExchange
 from broker.oidc.op.grants import CODE, CODE_LIFETIME, LONGEST_REFRESH, CodeGrant, LoginGrant
 from broker.oidc.op.http import ClientRequest, HttpAnswer, json_answer
 from broker.oidc.op.introspection import IntrospectionEndpoint
@@ -41,11 +42,9 @@ from broker.oidc.op.pushed_requests import PREFIX, PushedRequests
 from broker.oidc.op.reply import FORM_POST, Reply
 from broker.oidc.op.request_object import Pairs, RequestObjects
 from broker.oidc.op.revocation import RevocationEndpoint
+from broker.oidc.op.sealed_person import SealedPeople
 from broker.oidc.op.token import TokenEndpoint
 from broker.oidc.op.userinfo import UserInfoEndpoint
-
-ClaimsOf = Callable[[Mapping[str, tuple[str, ...]], frozenset[str]], Mapping[str, object]]
-"""(released canonical attributes, granted scopes) → claims, without ``sub``: those whose scope was granted or needs none."""
 
 # Of LoginRequest.reply, beside what ``Reply`` writes.
 _REQUEST_URI = "request_uri"
@@ -67,6 +66,7 @@ class OpenIdProvider:
         clock: Clock,
         clock_skew: timedelta,
         claims_of: ClaimsOf,
+        audit: AuditLog,
         mutual_tls: MutualTls | None = None,
     ) -> None:
         self._issuer = base_url
@@ -77,7 +77,7 @@ class OpenIdProvider:
         self._clock = clock
         client_keys = ClientKeys(fetcher, clock)
         jwts = ClientTokens(signer, client_keys)
-        tokens = Tokens(issuer=base_url, jwts=jwts, grants=grants, clock=clock)
+        tokens = Tokens(issuer=base_url, jwts=jwts, grants=grants, audit=audit, clock=clock)
         assertions = ClientAssertions(issuer=base_url, keys=client_keys, replay=replay, skew=clock_skew)
         certificates = ClientCertificates(mutual_tls.authorities if mutual_tls else (), client_keys, clock)
         clients = ClientAuthentication(assertions, certificates, clock)
@@ -94,7 +94,16 @@ class OpenIdProvider:
         self._push = endpoint("pushed_request", "/oidc/par", self._pushed.serve)
         self._devices = DeviceAuthorization(issuer=base_url, grants=grants, clock=clock)
         self._device = endpoint("device", "/oidc/device_authorization", self._devices.serve)
-        self._token = endpoint("token", "/oidc/token", TokenEndpoint(grants, tokens, self._devices).serve)
+        self._people = SealedPeople(keys.sealing)
+        exchanges = TokenExchange(
+            tokens=tokens,
+            people=self._people,
+            claims_of=claims_of,
+            subject_keys=keys.subject,
+            audit=audit,
+            clock=clock,
+        )
+        self._token = endpoint("token", "/oidc/token", TokenEndpoint(grants, tokens, self._devices, exchanges).serve)
         self._revocation = endpoint("revocation", "/oidc/revoke", RevocationEndpoint(tokens).serve)
         self._introspection = endpoint("introspection", "/oidc/introspect", introspection.serve)
         self._userinfo = UserInfoEndpoint(issuer=base_url, tokens=tokens, jwts=jwts, proofs=proofs)
@@ -186,7 +195,7 @@ class OpenIdProvider:
         """
         asked = reply.read(transaction.request.reply)
         client = _registered(asked, service)
-        login = self._login(asked, client, answer)
+        login = self._login(transaction, asked, client, answer)
         if asked.user_code is not None:
             return Redirect(url=await self._devices.answer(asked.user_code, login))
         code = secrets.token_urlsafe(32)
@@ -198,16 +207,18 @@ class OpenIdProvider:
             await self._pushed.spend(request_uri)
         return self._deliver(asked, {"code": code})
 
-    def _login(self, asked: Reply, client: OidcClient, answer: Answer) -> LoginGrant:
+    def _login(self, transaction: LoginTransaction, asked: Reply, client: OidcClient, answer: Answer) -> LoginGrant:
         """Raises: OtherPerson, EssentialContextNotMet."""
         subject = answer.release.pairwise_id if client.subject_type == "pairwise" else answer.release.subject_id
         check_expectations(asked, subject, answer)
-        longest = self._clock() + LONGEST_REFRESH
+        longest, service = self._clock() + LONGEST_REFRESH, answer.service
         return LoginGrant(
-            service=answer.service,
+            service=service,
             organisation=answer.organisation,
             scopes=asked.scopes,
             until=min(answer.session_ends or longest, longest),
+            reference=transaction.reference,
+            person=self._people.seal(answer.identity, service) if exchange.GRANT_TYPE in client.grant_types else None,
             id_token=self._id_token(asked, subject, answer),
             userinfo=self._claims(asked, asked.userinfo_claims, answer) | {"sub": subject},
         )

@@ -37,14 +37,17 @@ Claims = Mapping[str, object]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginGrant:
     """What one login gives a service. ``id_token``: its claims, but for those of the moment of issue. ``userinfo``: all of its
-    claims. ``until``: when the last of its tokens ends."""
+    claims. ``until``: when the last of its tokens ends. ``reference``: the login's. ``person``: sealed, for a client that may
+    exchange its tokens."""
 
     service: ServiceId
     organisation: OrganisationId
     scopes: tuple[str, ...]
     until: datetime
+    reference: str
     id_token: Claims = field(repr=False)
     userinfo: Claims = field(repr=False)
+    person: str | None = field(default=None, repr=False)
 
     @property
     def subject(self) -> str:
@@ -77,20 +80,29 @@ class CodeGrant:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessGrant:
     """What an access token stands for. ``id``: the name under which it is kept. ``family``: of the refresh token beside it; the
-    token ends with it. ``confirmation``: what it is bound to."""
+    token ends with it. ``confirmation``: what it is bound to. ``reference``, ``person``: as of the login.
+
+    ``actor``: the client_id of who got it by exchange; None: the service itself, by a login. ``parent``: the ``id`` of the token
+    that was exchanged, with which it ends.
+    """
 
     id: str
     service: ServiceId
     scopes: tuple[str, ...]
     issued_at: datetime
+    expires_at: datetime
     family: str | None
     confirmation: Confirmation
+    reference: str
     userinfo: Claims = field(repr=False)
+    person: str | None = field(default=None, repr=False)
+    actor: str | None = None
+    parent: str | None = None
 
     @property
     def ends(self) -> str:
-        """What ``Tokens.end`` takes to end it, with all that was issued beside it."""
-        return self.family or self.id
+        """What ``Tokens.end`` takes to end it, with all that was issued beside it; one that was exchanged ends alone."""
+        return self.id if self.actor is not None else self.family or self.id
 
     def write(self) -> bytes:
         return json_object.write(
@@ -99,9 +111,14 @@ class AccessGrant:
                 "service": self.service,
                 "scopes": self.scopes,
                 "issued_at": _seconds(self.issued_at),
+                "expires_at": _seconds(self.expires_at),
                 "family": self.family,
                 "confirmation": self.confirmation,
+                "reference": self.reference,
                 "userinfo": self.userinfo,
+                "person": self.person,
+                "actor": self.actor,
+                "parent": self.parent,
             }
         )
 
@@ -140,9 +157,14 @@ def read_access_grant(record: bytes) -> AccessGrant:
         service=ServiceId(_typed(found["service"], str)),
         scopes=tuple(_typed(found["scopes"], list)),
         issued_at=_moment(found["issued_at"]),
+        expires_at=_moment(found["expires_at"]),
         family=_maybe_text(found["family"]),
         confirmation=_typed(found["confirmation"], dict),
+        reference=_typed(found["reference"], str),
         userinfo=_typed(found["userinfo"], dict),
+        person=_maybe_text(found["person"]),
+        actor=_maybe_text(found["actor"]),
+        parent=_maybe_text(found["parent"]),
     )
 
 
@@ -164,6 +186,8 @@ def _login_members(login: LoginGrant) -> Claims:
         "organisation": login.organisation,
         "scopes": login.scopes,
         "until": _seconds(login.until),
+        "reference": login.reference,
+        "person": login.person,
         "id_token": login.id_token,
         "userinfo": login.userinfo,
     }
@@ -175,6 +199,8 @@ def _login(found: Mapping[str, object]) -> LoginGrant:
         organisation=OrganisationId(_typed(found["organisation"], str)),
         scopes=tuple(_typed(found["scopes"], list)),
         until=_moment(found["until"]),
+        reference=_typed(found["reference"], str),
+        person=_maybe_text(found["person"]),
         id_token=_typed(found["id_token"], dict),
         userinfo=_typed(found["userinfo"], dict),
     )

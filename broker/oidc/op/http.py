@@ -43,7 +43,7 @@ def with_header(answer: HttpAnswer, name: str, value: str) -> HttpAnswer:
 
 
 def error_answer(fault: ServiceFault, challenge: str | None = None) -> HttpAnswer:
-    """RFC 6749 5.2. ``challenge``: for WWW-Authenticate. The description is our own stable reason, never what was sent."""
+    """RFC 6749 5.2. ``challenge``: for WWW-Authenticate."""
     headers = {**NO_STORE, "WWW-Authenticate": challenge} if challenge else NO_STORE
-    error = {"error": fault.oauth_error, "error_description": fault.code}
+    error = {"error": fault.oauth_error, "error_description": fault.description}
     return json_answer(error, status=fault.http_status, headers=headers)

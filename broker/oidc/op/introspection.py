@@ -11,7 +11,7 @@ from broker.oidc.errors import InvalidClient
 from broker.oidc.jose import Signer
 from broker.oidc.op import sender
 from broker.oidc.op.client_endpoint import Asked
-from broker.oidc.op.grants import ACCESS_TOKEN_LIFETIME, AccessGrant, RefreshGrant
+from broker.oidc.op.grants import AccessGrant, RefreshGrant
 from broker.oidc.op.http import NO_STORE, HttpAnswer, json_answer
 from broker.oidc.op.issuing import Tokens
 from broker.oidc.op.parameters import required
@@ -51,10 +51,11 @@ class IntrospectionEndpoint:
     def _of_access(self, grant: AccessGrant, client: OidcClient) -> Mapping[str, object]:
         return {
             **self._active(grant.scopes, str(grant.userinfo["sub"]), client),
-            "token_type": "DPoP" if sender.KEY in grant.confirmation else "Bearer",
+            "token_type": sender.token_type(grant.confirmation),
             **({"cnf": grant.confirmation} if grant.confirmation else {}),
             "iat": _seconds(grant.issued_at),
-            "exp": _seconds(grant.issued_at + ACCESS_TOKEN_LIFETIME),
+            "exp": _seconds(grant.expires_at),
+            **_on_behalf(grant, client),
         }
 
     def _of_refresh(self, grant: RefreshGrant, client: OidcClient) -> Mapping[str, object]:
@@ -81,6 +82,14 @@ class IntrospectionEndpoint:
             "token_introspection": found,
         }
         return self._signer.sign(claims, client.id_token_signed_response_alg, type="token-introspection+jwt")
+
+
+def _on_behalf(grant: AccessGrant, client: OidcClient) -> Mapping[str, object]:
+    """RFC 8693 4.1: who acts for the person; and the person's claims, as such a token opens no userinfo."""
+    if grant.actor is None:
+        return {}
+    acts = {"client_id": grant.actor, "aud": client.client_id, "act": {"sub": grant.actor}}
+    return {**grant.userinfo, **acts}
 
 
 def _seconds(moment: datetime) -> int:

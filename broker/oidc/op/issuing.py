@@ -13,9 +13,11 @@ from datetime import datetime
 
 import structlog
 
+from broker.audit.events import AuditEvent
+from broker.errors import NoAgreement
 from broker.federation.access import may_reach
 from broker.federation.model import OidcClient, Service
-from broker.login.ports import Clock, GrantStore
+from broker.login.ports import AuditLog, Clock, GrantStore
 from broker.oidc import jose
 from broker.oidc.errors import InvalidGrant, InvalidScope
 from broker.oidc.op import sender
@@ -57,10 +59,11 @@ class Named:
 
 
 class Tokens:
-    def __init__(self, *, issuer: str, jwts: ClientTokens, grants: GrantStore, clock: Clock) -> None:
+    def __init__(self, *, issuer: str, jwts: ClientTokens, grants: GrantStore, audit: AuditLog, clock: Clock) -> None:
         self._issuer = issuer
         self._jwts = jwts
         self._grants = grants
+        self._audit = audit
         self._clock = clock
 
     def name(self, login: LoginGrant, client: OidcClient) -> Named:
@@ -79,7 +82,7 @@ class Tokens:
         return {**issued, "refresh_token": await self._refresh_token(login, asked, named.family, now)}
 
     async def refresh(self, token: str, asked: Asked) -> Mapping[str, object]:
-        """RFC 6749 6. Raises: InvalidGrant, InvalidScope, and as ``issue``."""
+        """RFC 6749 6. Raises: InvalidGrant, InvalidScope, AuditUnavailable, and as ``issue``."""
         now, service = self._clock(), asked.service
         grant = await self._refresh_grant(token, service)
         check_scopes(asked.form.words("scope"), grant.login)
@@ -92,12 +95,14 @@ class Tokens:
             raise InvalidGrant("its family was ended", service=service.id)
         if not may_reach(grant.login.organisation, service, asked.federation, now):
             await self.end(grant.family)
+            await self._audit.append(_refreshing("token.refresh_refused", grant.login, asked, now, NoAgreement.code))
             raise InvalidGrant("the home organisation may no longer reach the service", service=service.id)
         login = _refreshed(grant.login)
         issued = await self._issued(login, asked, _named(asked.client, grant.family), now)
-        if not rotates:
-            return issued
-        return {**issued, "refresh_token": await self._refresh_token(login, asked, grant.family, now)}
+        if rotates:
+            issued = {**issued, "refresh_token": await self._refresh_token(login, asked, grant.family, now)}
+        await self._audit.append(_refreshing("token.refreshed", login, asked, now))
+        return issued
 
     async def access_grant(self, token: str) -> AccessGrant | None:
         """What an access token stands for; None when it is unknown or has ended. Raises: StateUnavailable."""
@@ -107,7 +112,13 @@ class Tokens:
         grant = read_access_grant(record)
         if grant.family is not None and await self._grants.get(FAMILY, grant.family) is None:
             return None
+        if grant.parent is not None and await self._grants.get(ACCESS_TOKEN, grant.parent) is None:
+            return None
         return grant
+
+    async def put(self, grant: AccessGrant) -> None:
+        """From now on there is a token of that grant. Raises: StateUnavailable."""
+        await self._grants.put(ACCESS_TOKEN, grant.id, grant.write(), grant.expires_at - self._clock())
 
     async def refresh_grant(self, token: str) -> RefreshGrant | None:
         """What a refresh token that was not used yet stands for. Raises: StateUnavailable."""
@@ -155,18 +166,21 @@ class Tokens:
             service=login.service,
             scopes=login.scopes,
             issued_at=now,
+            expires_at=now + ACCESS_TOKEN_LIFETIME,
             family=named.family,
             confirmation=bound,
+            reference=login.reference,
             userinfo=login.userinfo,
+            person=login.person,
         )
-        await self._grants.put(ACCESS_TOKEN, named.id, access.write(), ACCESS_TOKEN_LIFETIME)
+        await self.put(access)
         access_token = named.opaque or self._jwts.access_token(
             access_token_claims(access, login, self._issuer, client), client
         )
         claims = id_token_claims(login, self._issuer, client, access_token, now)
         return {
             "access_token": access_token,
-            "token_type": "DPoP" if sender.KEY in bound else "Bearer",
+            "token_type": sender.token_type(bound),
             "expires_in": int(ACCESS_TOKEN_LIFETIME.total_seconds()),
             "scope": " ".join(login.scopes),
             "id_token": await self._jwts.id_token(claims, client),
@@ -234,10 +248,24 @@ def access_token_claims(
         "sub": login.subject,
         "scope": " ".join(access.scopes),
         "iat": int(access.issued_at.timestamp()),
-        "exp": int((access.issued_at + ACCESS_TOKEN_LIFETIME).timestamp()),
+        "exp": int(access.expires_at.timestamp()),
         "jti": access.id,
         **({"cnf": access.confirmation} if access.confirmation else {}),
     }
+
+
+def _refreshing(kind: str, login: LoginGrant, asked: Asked, now: datetime, reason: str = "") -> AuditEvent:
+    """With the login's own reference code (promise P6)."""
+    return AuditEvent(
+        kind=kind,
+        at=now,
+        reference=login.reference,
+        service=login.service,
+        organisation=login.organisation,
+        subject=login.subject,
+        reason=reason,
+        revision=asked.federation.revision,
+    )
 
 
 def _refreshed(login: LoginGrant) -> LoginGrant:

@@ -47,6 +47,11 @@ def confirmation(client: OidcClient, sender: Sender) -> Confirmation:
     return found
 
 
+def token_type(bound: Confirmation) -> str:
+    """RFC 6750, RFC 9449 5."""
+    return "DPoP" if KEY in bound else "Bearer"
+
+
 def check(bound: Confirmation, sender: Sender) -> None:
     """Raises: InvalidToken, when the token is in other hands than those it was given to."""
     if bound.get(KEY) != sender.key:

@@ -13,9 +13,10 @@ from broker.federation.model import OidcClient, Service
 from broker.login.ports import GrantStore
 from broker.oidc import pkce
 from broker.oidc.errors import InvalidGrant, UnauthorizedClient, UnsupportedGrantType
-from broker.oidc.op import device
+from broker.oidc.op import device, exchange
 from broker.oidc.op.client_endpoint import Asked, Serve
 from broker.oidc.op.device import DeviceAuthorization
+from broker.oidc.op.exchange import TokenExchange
 from broker.oidc.op.grants import CODE, LONGEST_REFRESH, SPENT_CODE, CodeGrant, read_code_grant
 from broker.oidc.op.http import HttpAnswer, json_answer
 from broker.oidc.op.issuing import Tokens
@@ -25,11 +26,13 @@ log = structlog.get_logger(__name__)
 
 AUTHORIZATION_CODE = "authorization_code"
 REFRESH_TOKEN = "refresh_token"
-GRANT_TYPES = (AUTHORIZATION_CODE, REFRESH_TOKEN, device.GRANT_TYPE)
+GRANT_TYPES = (AUTHORIZATION_CODE, REFRESH_TOKEN, device.GRANT_TYPE, exchange.GRANT_TYPE)
 
 
 class TokenEndpoint:
-    def __init__(self, grants: GrantStore, tokens: Tokens, devices: DeviceAuthorization) -> None:
+    def __init__(
+        self, grants: GrantStore, tokens: Tokens, devices: DeviceAuthorization, exchange_of_tokens: TokenExchange
+    ) -> None:
         self._grants = grants
         self._tokens = tokens
         self._devices = devices
@@ -37,6 +40,7 @@ class TokenEndpoint:
             AUTHORIZATION_CODE: self._exchange,
             REFRESH_TOKEN: self._refresh,
             device.GRANT_TYPE: self._device,
+            exchange.GRANT_TYPE: exchange_of_tokens.serve,
         }
 
     async def serve(self, asked: Asked) -> HttpAnswer:

@@ -62,6 +62,9 @@ class UserInfoEndpoint:
         grant = await self._tokens.access_grant(presented.token)
         if grant is None:
             raise InvalidToken("unknown, expired or revoked")
+        if grant.actor is not None:
+            # Who holds it must not learn what its target gets (P4).
+            raise InvalidToken("it was exchanged: its target asks the introspection endpoint")
         holder = Sender(key=key, certificate=certificate_thumbprint(request.certificate))
         sender.check(grant.confirmation, holder)
         return await self._told(grant, client_of(grant, federation))

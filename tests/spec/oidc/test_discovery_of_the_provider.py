@@ -47,7 +47,12 @@ def test_discovery_3_the_issuer_is_the_base_url_and_the_endpoints_are_below_it(s
         ("response_modes_supported", ["query", "form_post"]),
         (
             "grant_types_supported",
-            ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"],
+            [
+                "authorization_code",
+                "refresh_token",
+                "urn:ietf:params:oauth:grant-type:device_code",
+                "urn:ietf:params:oauth:grant-type:token-exchange",
+            ],
         ),
         (
             "introspection_endpoint_auth_methods_supported",

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
+from broker.errors import AuditUnavailable
 from broker.federation.model import OrganisationId
 from tests.unit.oidc.parties import (
     NOW,
@@ -16,11 +17,13 @@ from tests.unit.oidc.parties import (
     REFRESHING,
     ROOMS_CLIENT,
     ServiceSide,
+    answer_of,
     basic,
     error_of,
     federation_of,
     fields_of,
     json_of,
+    transaction_of,
 )
 
 # --- who gets one, and for how long -------------------------------------------------------------------------------------
@@ -215,3 +218,28 @@ async def test_P4_who_may_no_longer_reach_the_service_is_not_refreshed(refreshin
     assert error_of(await refreshing.refresh(tokens["refresh_token"])) == "invalid_grant"
 
     assert not await refreshing.is_active(tokens["access_token"])
+
+
+# --- P6: what is recorded --------------------------------------------------------------------------------------------------
+
+
+async def test_P6_each_refresh_is_recorded_with_the_login_s_reference_code(refreshing: ServiceSide) -> None:
+    request = await refreshing.begin()
+    transaction = transaction_of(request)
+    service = refreshing.federation.services[request.service]
+    answer = await refreshing.provider.answer(transaction, answer_of(request), service)
+    tokens = json_of(await refreshing.exchange(fields_of(answer)["code"]))
+
+    await refreshing.refreshed((await refreshing.refreshed(tokens["refresh_token"]))["refresh_token"])
+
+    for event in refreshing.audit.events:
+        assert (event.kind, event.service, event.organisation) == ("token.refreshed", "rooms", "ulvila")
+        assert event.reference == transaction.reference
+    assert len(refreshing.audit.events) == 2
+
+
+async def test_P6_a_refresh_without_a_record_gives_nothing(refreshing: ServiceSide) -> None:
+    token = (await refreshing.tokens())["refresh_token"]
+    refreshing.audit.down = True
+    with pytest.raises(AuditUnavailable):
+        await refreshing.refresh(token)

@@ -48,7 +48,7 @@ from broker.fetch import Fetched
 from broker.keys import keyring
 from broker.keys.keyring import KeyRing
 from broker.login.edges import FormPost, Redirect
-from broker.login.identity import VerifiedAssertion
+from broker.login.identity import Identity, VerifiedAssertion
 from broker.login.request import LoginRequest
 from broker.login.steps import Answer, Release, SendToIdp
 from broker.login.transaction import LoginTransaction, Stage, new_reference_code, new_transaction_id
@@ -619,6 +619,14 @@ def an_answer(service: ServiceId, *, attributes: Mapping[str, tuple[str, ...]] |
         "service": service,
         "organisation": PORI,
         "idp": IdentityProviderId("pori-adfs"),
+        "identity": Identity(
+            organisation=PORI,
+            idp=IdentityProviderId("pori-adfs"),
+            keyspace="pori-hr",
+            key="12345",
+            attributes={},
+            authn_instant=NOW - timedelta(minutes=2),
+        ),
         "release": Release(
             subject_id="subject@pori.fi",
             pairwise_id="pairwise@pori.fi",

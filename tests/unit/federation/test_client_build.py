@@ -66,6 +66,13 @@ def test_fapi2_what_is_weaker_is_refused(member: str, changes: dict[str, Any]) -
     assert [found for found, _ in client_build.complaints(model(**{**FAPI2, **changes}))] == [member]
 
 
+@pytest.mark.parametrize(("method", "refused"), [("none", ["grant_types"]), ("client_secret_basic", [])])
+def test_rfc8693_5_only_a_client_that_proves_itself_exchanges_tokens(method: str, refused: list[str]) -> None:
+    exchanging = ["authorization_code", "urn:ietf:params:oauth:grant-type:token-exchange"]
+    found = client_build.complaints(model(grant_types=exchanging, token_endpoint_auth_method=method))
+    assert [member for member, _ in found] == refused
+
+
 @pytest.mark.parametrize(
     ("grant_types", "missing"),
     [

@@ -21,6 +21,8 @@ from joserfc.jwk import import_key
 from jwt import api_jws
 
 from broker.attributes import schema
+from broker.audit.events import AuditEvent
+from broker.errors import AuditUnavailable
 from broker.federation.model import (
     Federation,
     IdentityProvider,
@@ -39,7 +41,7 @@ from broker.fetch import Fetched, Fetcher, TimedOut
 from broker.keys import keyring
 from broker.keys.keyring import KeyRing
 from broker.login.edges import Delivery, FormPost, Redirect
-from broker.login.identity import VerifiedAssertion
+from broker.login.identity import Identity, VerifiedAssertion
 from broker.login.request import LoginRequest
 from broker.login.steps import Answer, Release, SendToIdp
 from broker.login.transaction import LIFETIME, LoginTransaction, Stage, new_reference_code, new_transaction_id
@@ -84,6 +86,23 @@ AINO = Release(
         "displayName": ("Aino Lindqvist",),
         "affiliation": ("employee@ulvila.fi",),
     },
+)
+
+
+AINO_HERSELF = Identity(
+    organisation=ULVILA,
+    idp=CITY_ID,
+    keyspace="ulvila-hr",
+    key="12345",
+    attributes={
+        "mail": ("aino@ulvila.fi",),
+        "mailVerified": ("true",),
+        "displayName": ("Aino Lindqvist",),
+        "affiliation": ("employee@ulvila.fi",),
+    },
+    authn_instant=NOW - timedelta(minutes=5),
+    authn_context="https://refeds.org/profile/sfa",
+    authn_methods=("pwd",),
 )
 
 
@@ -134,6 +153,19 @@ class MemoryReplay:
             return False
         self.seen[issuer, message_id] = self._clock() + lifetime
         return True
+
+
+class MemoryAudit:
+    """An AuditLog in a list. ``down``: it cannot be reached."""
+
+    def __init__(self) -> None:
+        self.events: list[AuditEvent] = []
+        self.down = False
+
+    async def append(self, event: AuditEvent) -> None:
+        if self.down:
+            raise AuditUnavailable("down")
+        self.events.append(event)
 
 
 class ClientsFetcher:
@@ -211,6 +243,7 @@ def answer_of(request: LoginRequest, **changes: Any) -> Answer:
         service=request.service,
         organisation=ULVILA,
         idp=CITY_ID,
+        identity=AINO_HERSELF,
         release=AINO,
         authn_instant=NOW - timedelta(minutes=5),
         authn_context="https://refeds.org/profile/sfa",
@@ -293,6 +326,7 @@ class ServiceSide:
     mutual_tls: MutualTls | None = None
     certificate: bytes | None = None
     prover: Prover | None = None
+    audit: MemoryAudit = field(default_factory=lambda: MemoryAudit())
 
     def __post_init__(self) -> None:
         self.grants = MemoryGrants(self.clock)
@@ -306,6 +340,7 @@ class ServiceSide:
             clock=self.clock,
             clock_skew=timedelta(seconds=60),
             claims_of=lambda released, scopes: schema.claims(released, scopes, BASE_URL),
+            audit=self.audit,
             mutual_tls=self.mutual_tls,
         )
 

@@ -32,8 +32,8 @@ def test_a_reply_is_remembered(found: Reply) -> None:
 
 
 def access_grant(**changes: Any) -> AccessGrant:
-    good = {"id": "i", "scopes": (), "family": None, "confirmation": {}, "userinfo": {}} | changes
-    return AccessGrant(service=ServiceId("s"), issued_at=NOW, **good)
+    good = {"id": "i", "scopes": (), "family": None, "confirmation": {}, "reference": "r", "userinfo": {}} | changes
+    return AccessGrant(service=ServiceId("s"), issued_at=NOW, expires_at=NOW + timedelta(minutes=10), **good)
 
 
 @given(userinfo=claims, id_token=claims, challenge=words | st.none(), scopes=lists)
@@ -46,6 +46,8 @@ def test_grants_are_remembered(
         organisation=OrganisationId("o"),
         scopes=scopes,
         until=NOW,
+        reference="r",
+        person=challenge,
         id_token=id_token,
         userinfo=userinfo,
     )
@@ -53,8 +55,9 @@ def test_grants_are_remembered(
     assert grants.read_code_grant(code.write()) == code
     refresh = RefreshGrant(family="f", login=login, key=challenge)
     assert grants.read_refresh_grant(refresh.write()) == refresh
-    for family in (None, "f"):
-        access = access_grant(scopes=scopes, family=family, userinfo=userinfo, confirmation={"jkt": "k"})
+    for each in (None, "f"):
+        about = {"family": each, "actor": each, "parent": each, "person": each}
+        access = access_grant(scopes=scopes, userinfo=userinfo, confirmation={"jkt": "k"}, **about)
         assert grants.read_access_grant(access.write()) == access
 
 
@@ -66,5 +69,5 @@ def test_a_request_to_a_city_is_remembered() -> None:
 
 def test_P7_nothing_that_opens_something_is_in_a_representation() -> None:
     sent = Sent(issuer="https://x", nonce="s3cret", code_verifier="s3cret", sent_at=NOW)
-    access = access_grant(userinfo={"email": "s3cret"})
+    access = access_grant(userinfo={"email": "s3cret"}, person="s3cret")
     assert "s3cret" not in f"{sent!r} {access!r}"

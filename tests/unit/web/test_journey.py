@@ -567,6 +567,7 @@ async def test_P6_a_code_whose_record_failed_reaches_nobody(keys: KeyRing) -> No
         clock=clock,
         clock_skew=timedelta(seconds=60),
         claims_of=lambda released, scopes: {},
+        audit=None,  # type: ignore[arg-type]  # no token is exchanged
     )
     scene = Scene(downstream=provider, store=store, clock=clock)
     reply = {
