@@ -31,8 +31,10 @@ from broker.fetch import Fetcher, open_fetcher
 from broker.keys import keyring
 from broker.keys.keyring import KeyRing, KeyRingError
 from broker.login.ports import Clock
+from broker.oidc.home_sessions import HomeSessions
 from broker.oidc.op.edge import OpenIdProvider
 from broker.oidc.op.mutual_tls import MutualTls
+from broker.oidc.rp.back_channel_logout import BackChannelLogout
 from broker.oidc.rp.edge import OidcRelyingParty
 from broker.saml.idp.edge import SamlIdentityProvider
 from broker.saml.metadata import read_facts
@@ -216,7 +218,20 @@ def _application(
     certificates = ClientCertificateHeader(settings.client_certificate_header, settings.proxies)
     cookies = Cookies(secure=settings.secure)
     presenter = Presenter(Pages(settings.federation_name), federation, cookies, clock, secure=settings.secure)
-    edges = Edges(saml_idp=saml_idp, saml_sp=saml_sp, openid_provider=openid_provider)
+    back_channel_logout = BackChannelLogout(
+        providers=relying_party.providers,
+        sessions=HomeSessions(grants, clock),
+        replay=replay,
+        audit=audit,
+        clock=clock,
+        clock_skew=settings.clock_skew,
+    )
+    edges = Edges(
+        saml_idp=saml_idp,
+        saml_sp=saml_sp,
+        openid_provider=openid_provider,
+        back_channel_logout=back_channel_logout,
+    )
     endpoints = Endpoints(journey, edges, presenter, cookies, federation, certificates)
     devices = DeviceEndpoints(openid_provider, endpoints.begin, presenter, cookies, federation)
     operations = Operations(health, presenter)

@@ -121,6 +121,7 @@ def _answer(
         trace=tuple(trace),
         session_ends=assertion.session_ends,
         proxy_count=None if assertion.proxy_count is None else assertion.proxy_count - 1,
+        session=assertion.session,
     )
 
 

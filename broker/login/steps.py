@@ -59,7 +59,7 @@ class Answer:
 
     ``authenticating_authorities``: the city's identity provider, then those that it relied on (saml-core 2.7.2.2).
     ``session_ends``: when the city's session does, if it says so. ``proxy_count``: how many may pass the login on behind us;
-    None: as many as like.
+    None: as many as like. ``session``: the city's own names for its session, as in ``VerifiedAssertion``.
     """
 
     service: ServiceId
@@ -74,6 +74,7 @@ class Answer:
     trace: Trace
     session_ends: datetime | None = None
     proxy_count: int | None = None
+    session: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

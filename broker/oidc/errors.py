@@ -228,6 +228,13 @@ class TokenRequestRefused(HomeAnswerInvalid):
     code = "oidc_token_refused"
 
 
+class LogoutTokenInvalid(HomeAnswerInvalid):
+    """OIDC Back-Channel Logout 2.6: a logout token that is not to be believed; ``check`` in the context names the check."""
+
+    code = "oidc_logout_token_invalid"
+    oauth_error = "invalid_request"
+
+
 # --- a city's answer: the ID token -------------------------------------------------------------------------------------
 
 

@@ -210,14 +210,14 @@ def numeric_date(claims: Mapping[str, object], name: str) -> float | None:
     return float(value)
 
 
-def unverified_subject(token: str) -> str | None:
-    """``sub`` of a token whose signature nobody has looked at: for finding the keys to judge it by, and nothing else."""
+def unverified(token: str, name: str) -> str | None:
+    """A claim of a token whose signature nobody has looked at: for finding the keys to judge it by, and nothing else."""
     try:
         claims = json_object.read(_JWS.decode(token, options={"verify_signature": False}))
     except (PyJWTError, ValueError, RecursionError):
         return None
-    subject = claims.get("sub")
-    return subject if isinstance(subject, str) else None
+    value = claims.get(name)
+    return value if isinstance(value, str) else None
 
 
 def half_hash(value: str, algorithm: str) -> str:

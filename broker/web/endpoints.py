@@ -18,6 +18,8 @@ from broker.login.request import Hints, LoginRequest
 from broker.login.transaction import TransactionId
 from broker.oidc.op.edge import OpenIdProvider
 from broker.oidc.op.http import ClientRequest, HttpAnswer
+from broker.oidc.rp import back_channel_logout
+from broker.oidc.rp.back_channel_logout import BackChannelLogout
 from broker.saml import soap
 from broker.saml.descriptor import Document
 from broker.saml.idp.edge import SamlIdentityProvider
@@ -33,11 +35,12 @@ _SAML_METADATA = "application/samlmetadata+xml"
 
 @dataclass(frozen=True, kw_only=True)
 class Edges:
-    """The four protocol edges, as the endpoints use them."""
+    """The protocol edges, as the endpoints use them."""
 
     saml_idp: SamlIdentityProvider
     saml_sp: SamlServiceProvider
     openid_provider: OpenIdProvider
+    back_channel_logout: BackChannelLogout
 
 
 class Endpoints:
@@ -80,6 +83,7 @@ class Endpoints:
             web.post("/oidc/device_authorization", self._for_programs(provider.authorize_device)),
             web.get("/oidc/jwks", self.jwks),
             web.get("/oidc/callback", self.callback),
+            web.post(back_channel_logout.PATH, self.back_channel_logout),
             web.get("/login/{id}", self.show),
             web.post("/login/{id}", self.forget),
             web.get("/login/{id}/choose", self.choose),
@@ -148,6 +152,11 @@ class Endpoints:
     async def callback(self, request: web.Request) -> web.StreamResponse:
         query = each_once(query_pairs(request))
         return await self._receive(request, query, query.get("state", ""), Protocol.OIDC)
+
+    async def back_channel_logout(self, request: web.Request) -> web.StreamResponse:
+        """OpenID Connect Back-Channel Logout 2.8."""
+        await self._edges.back_channel_logout.receive(each_once(await form_pairs(request)), self._federation())
+        return web.Response(status=200, headers={"Cache-Control": "no-store"})
 
     # --- pages of a login --------------------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ _FOR_PROGRAMS = (
     "/oidc/introspect",
     "/oidc/userinfo",
     "/oidc/device_authorization",
+    "/oidc/backchannel_logout",
     "/oidc/jwks",
     "/.well-known/openid-configuration",
     "/saml/idp/artifact",

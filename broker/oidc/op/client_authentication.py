@@ -91,7 +91,7 @@ def _by_assertion(form: Parameters, client_id: str | None) -> _Presented:
     if form.get("client_assertion_type") != client_assertion.TYPE:
         raise InvalidRequest("client_assertion_type is not jwt-bearer")
     assertion = required(form, "client_assertion")
-    named = jose.unverified_subject(assertion)
+    named = jose.unverified(assertion, "sub")
     if named is None or client_id not in (None, named):
         raise InvalidClient("client_assertion names no client, or another than client_id")
     return _Presented(method="private_key_jwt", client_id=named, assertion=assertion)

@@ -18,8 +18,9 @@ from broker.login.ports import AuditLog, Clock, GrantStore, ReplayCache
 from broker.login.request import LoginRequest
 from broker.login.steps import Answer
 from broker.login.transaction import LoginTransaction
-from broker.oidc import jose
+from broker.oidc import home_sessions, jose
 from broker.oidc.errors import EssentialContextNotMet, InvalidRequest, InvalidRequestObject, OtherPerson
+from broker.oidc.home_sessions import HomeSessions
 from broker.oidc.jose import JoseError, Signer
 from broker.oidc.op import authorization, device, discovery, exchange, reply
 from broker.oidc.op.authorization import Come
@@ -77,7 +78,8 @@ class OpenIdProvider:
         self._clock = clock
         client_keys = ClientKeys(fetcher, clock)
         jwts = ClientTokens(signer, client_keys)
-        tokens = Tokens(issuer=base_url, jwts=jwts, grants=grants, audit=audit, clock=clock)
+        sessions = HomeSessions(grants, clock)
+        tokens = Tokens(issuer=base_url, jwts=jwts, grants=grants, sessions=sessions, audit=audit, clock=clock)
         assertions = ClientAssertions(issuer=base_url, keys=client_keys, replay=replay, skew=clock_skew)
         certificates = ClientCertificates(mutual_tls.authorities if mutual_tls else (), client_keys, clock)
         clients = ClientAuthentication(assertions, certificates, clock)
@@ -217,6 +219,8 @@ class OpenIdProvider:
             organisation=answer.organisation,
             scopes=asked.scopes,
             until=min(answer.session_ends or longest, longest),
+            answered_at=self._clock(),
+            home_session=home_sessions.names(answer.idp, answer.session),
             reference=transaction.reference,
             person=self._people.seal(answer.identity, service) if exchange.GRANT_TYPE in client.grant_types else None,
             id_token=self._id_token(asked, subject, answer),

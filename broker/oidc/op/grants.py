@@ -36,7 +36,8 @@ Claims = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginGrant:
-    """What one login gives a service. ``id_token``: its claims, but for those of the moment of issue. ``userinfo``: all of its
+    """What one login gives a service. ``answered_at``, ``home_session``: when it was, and the names of the city's session, which
+    may end before. ``id_token``: its claims, but for those of the moment of issue. ``userinfo``: all of its
     claims. ``until``: when the last of its tokens ends. ``reference``: the login's. ``person``: sealed, for a client that may
     exchange its tokens."""
 
@@ -44,6 +45,8 @@ class LoginGrant:
     organisation: OrganisationId
     scopes: tuple[str, ...]
     until: datetime
+    answered_at: datetime
+    home_session: tuple[str, ...]
     reference: str
     id_token: Claims = field(repr=False)
     userinfo: Claims = field(repr=False)
@@ -186,6 +189,8 @@ def _login_members(login: LoginGrant) -> Claims:
         "organisation": login.organisation,
         "scopes": login.scopes,
         "until": _seconds(login.until),
+        "answered_at": login.answered_at.timestamp(),
+        "home_session": login.home_session,
         "reference": login.reference,
         "person": login.person,
         "id_token": login.id_token,
@@ -199,6 +204,8 @@ def _login(found: Mapping[str, object]) -> LoginGrant:
         organisation=OrganisationId(_typed(found["organisation"], str)),
         scopes=tuple(_typed(found["scopes"], list)),
         until=_moment(found["until"]),
+        answered_at=datetime.fromtimestamp(_typed(found["answered_at"], float), UTC),
+        home_session=tuple(_typed(found["home_session"], list)),
         reference=_typed(found["reference"], str),
         person=_maybe_text(found["person"]),
         id_token=_typed(found["id_token"], dict),

@@ -20,6 +20,7 @@ from broker.federation.model import OidcClient, Service
 from broker.login.ports import AuditLog, Clock, GrantStore
 from broker.oidc import jose
 from broker.oidc.errors import InvalidGrant, InvalidScope
+from broker.oidc.home_sessions import HomeSessions
 from broker.oidc.op import sender
 from broker.oidc.op.client_endpoint import Asked
 from broker.oidc.op.client_tokens import ClientTokens
@@ -40,6 +41,8 @@ from broker.oidc.op.grants import (
 
 log = structlog.get_logger(__name__)
 
+HOME_SESSION_ENDED = "home_session_ended"
+"""The reason in the record of a refresh."""
 OFFLINE_ACCESS = "offline_access"
 
 
@@ -59,10 +62,20 @@ class Named:
 
 
 class Tokens:
-    def __init__(self, *, issuer: str, jwts: ClientTokens, grants: GrantStore, audit: AuditLog, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        issuer: str,
+        jwts: ClientTokens,
+        grants: GrantStore,
+        sessions: HomeSessions,
+        audit: AuditLog,
+        clock: Clock,
+    ) -> None:
         self._issuer = issuer
         self._jwts = jwts
         self._grants = grants
+        self._sessions = sessions
         self._audit = audit
         self._clock = clock
 
@@ -72,9 +85,11 @@ class Tokens:
         return _named(client, _secret() if refreshable else None)
 
     async def issue(self, login: LoginGrant, asked: Asked, named: Named) -> Mapping[str, object]:
-        """The token response (RFC 6749 5.1). Raises: InvalidDpopProof, CertificateMissing, ClientKeysUnavailable,
+        """The token response (RFC 6749 5.1). Raises: InvalidGrant, InvalidDpopProof, CertificateMissing, ClientKeysUnavailable,
         StateUnavailable."""
         now = self._clock()
+        if await self._sessions.has_ended(login.home_session, login.answered_at):
+            raise InvalidGrant("the person's session at home has ended", service=asked.service.id)
         if named.family is None:
             return await self._issued(login, asked, named, now)
         await self._grants.put(FAMILY, named.family, login.service.encode(), login.until - now)
@@ -97,6 +112,10 @@ class Tokens:
             await self.end(grant.family)
             await self._audit.append(_refreshing("token.refresh_refused", grant.login, asked, now, NoAgreement.code))
             raise InvalidGrant("the home organisation may no longer reach the service", service=service.id)
+        if await self._sessions.has_ended(grant.login.home_session, grant.login.answered_at):
+            await self.end(grant.family)
+            await self._audit.append(_refreshing("token.refresh_refused", grant.login, asked, now, HOME_SESSION_ENDED))
+            raise InvalidGrant("the person's session at home has ended", service=service.id)
         login = _refreshed(grant.login)
         issued = await self._issued(login, asked, _named(asked.client, grant.family), now)
         if rotates:

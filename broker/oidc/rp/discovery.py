@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from broker.errors import HomeUnreachable
 from broker.fetch import Fetcher, FetchError
 from broker.login.ports import Clock
 from broker.oidc import jose, json_object
-from broker.oidc.jose import KeySet, KeySetUnusable
+from broker.oidc.errors import UnknownKey
+from broker.oidc.jose import KeySet, KeySetUnusable, KeyUnknown
 from broker.oidc.kept import Kept
+
+T = TypeVar("T")
 
 WELL_KNOWN = "/.well-known/openid-configuration"
 LIFETIME = timedelta(hours=1)
@@ -86,6 +90,18 @@ class Provider:
             return await self._keys.renew()
         except (FetchError, MetadataUnusable, KeySetUnusable) as error:
             raise HomeUnreachable(f"keys: {error}") from error
+
+    async def check(self, judge: Callable[[KeySet], T]) -> T:
+        """What ``judge`` finds by the known keys; by newer ones, if the city signs by one that we do not know yet (OIDC Core
+        10.1.1). Raises: UnknownKey, HomeUnreachable, and as ``judge``."""
+        try:
+            return judge(await self.keys())
+        except KeyUnknown:
+            keys = await self.newer_keys()
+        try:
+            return judge(keys)
+        except KeyUnknown as error:
+            raise UnknownKey(f"no key of the issuer fits: {error}") from error
 
     async def _fetch_metadata(self) -> ProviderMetadata:
         # Discovery 4.1: a slash at the end of the issuer is left out before the path is added.

@@ -16,11 +16,10 @@ from broker.login.identity import VerifiedAssertion
 from broker.login.ports import Clock
 from broker.login.steps import SendToIdp
 from broker.login.transaction import LoginTransaction
-from broker.oidc.errors import UnknownKey, WrongIssuer
-from broker.oidc.jose import KeyUnknown, SignedClaims, Signer
+from broker.oidc.errors import WrongIssuer
+from broker.oidc.jose import Signer
 from broker.oidc.rp import authorization_request, callback, id_token, userinfo
-from broker.oidc.rp.callback import Tokens
-from broker.oidc.rp.discovery import Provider, Providers
+from broker.oidc.rp.discovery import Providers
 from broker.oidc.rp.id_token import Expected
 
 CALLBACK_PATH = "/oidc/callback"
@@ -34,6 +33,11 @@ class OidcRelyingParty:
         self._providers = Providers(fetcher, clock)
         self._clock = clock
         self._skew = clock_skew
+
+    @property
+    def providers(self) -> Providers:
+        """Of the cities, as far as they are known."""
+        return self._providers
 
     async def depart(
         self, transaction: LoginTransaction, step: SendToIdp, idp: IdentityProvider, federation: Federation
@@ -72,24 +76,12 @@ class OidcRelyingParty:
                 max_age=sent.max_age,
                 skew=self._skew,
             )
-            claims = await self._verified(tokens, provider, expected)
+            claims = await provider.check(lambda keys: id_token.verify(tokens, keys, expected, self._clock()))
             found: Mapping[str, object] = {}
             if metadata.userinfo_endpoint is not None:
                 found = await userinfo.fetch(metadata.userinfo_endpoint, tokens.access_token, self._fetcher)
                 id_token.check_userinfo(found, claims)
         return id_token.assertion(idp, claims, found, tokens.id_token)
-
-    async def _verified(self, tokens: Tokens, provider: Provider, expected: Expected) -> SignedClaims:
-        """With the known keys; with newer ones, if the city signs by one that we do not know yet (OIDC Core 10.1.1)."""
-        keys = await provider.keys()
-        try:
-            return id_token.verify(tokens, keys, expected, self._clock())
-        except KeyUnknown:
-            keys = await provider.newer_keys()
-        try:
-            return id_token.verify(tokens, keys, expected, self._clock())
-        except KeyUnknown as error:
-            raise UnknownKey(f"no key of the issuer fits: {error}") from error
 
     @asynccontextmanager
     async def _one_deadline(self, idp: IdentityProvider) -> AsyncIterator[None]:

@@ -46,6 +46,8 @@ def test_grants_are_remembered(
         organisation=OrganisationId("o"),
         scopes=scopes,
         until=NOW,
+        answered_at=NOW,
+        home_session=scopes,
         reference="r",
         person=challenge,
         id_token=id_token,

@@ -16,6 +16,7 @@ from broker.errors import HomeUnreachable, InvalidServiceRequest, UnknownService
 from broker.federation.model import Federation, IdentityProvider
 from broker.login.edges import RefusedRequest
 from broker.login.request import Hints, LoginRequest
+from broker.oidc.errors import LogoutTokenInvalid
 from broker.oidc.op.http import ClientRequest, HttpAnswer
 from broker.saml.descriptor import Document
 from broker.web.client_certificate import ClientCertificateHeader
@@ -91,6 +92,11 @@ class Edge:
         self.asked.append(("userinfo", (request.authorization, request.fields)))
         return HttpAnswer(status=200, headers=JSON, body=b"{}")
 
+    async def receive(self, form: Mapping[str, str], federation: Federation) -> None:
+        self.asked.append(("logout", dict(form)))
+        if self.raised is not None:
+            raise self.raised
+
     def _read(self, what: str, given: object) -> LoginRequest:
         self.asked.append((what, given))
         if self.raised is not None:
@@ -122,7 +128,8 @@ class Site:
 async def site(scene: Scene) -> AsyncIterator[Site]:
     cookies, edge = Cookies(secure=False), Edge()
     presenter = Presenter(Pages("Kuntasilta"), lambda: scene.federation, cookies, scene.clock, secure=False)
-    edges = Edges(saml_idp=cast(Any, edge), saml_sp=cast(Any, edge), openid_provider=cast(Any, edge))
+    each = cast(Any, edge)
+    edges = Edges(saml_idp=each, saml_sp=each, openid_provider=each, back_channel_logout=each)
     endpoints = Endpoints(
         scene.journey, edges, presenter, cookies, lambda: scene.federation, ClientCertificateHeader("", ())
     )
@@ -169,6 +176,18 @@ async def test_rfc7009_2_1_rfc7662_2_1_and_rfc8628_3_1_these_are_asked_by_post_a
     ]
     for path in ("/oidc/revoke", "/oidc/introspect", "/oidc/device_authorization"):
         assert (await site.client.get(path)).status == 405
+
+
+async def test_back_channel_logout_2_8_the_city_is_told_in_few_words(site: Site) -> None:
+    done = await site.client.post("/oidc/backchannel_logout", data={"logout_token": "t"})
+    assert (done.status, done.headers["Cache-Control"], await done.text()) == (200, "no-store", "")
+    assert site.edge.asked == [("logout", {"logout_token": "t"})]
+
+    site.edge.raised = LogoutTokenInvalid("wrong", check="aud")
+    refused = await site.client.post("/oidc/backchannel_logout", data={"logout_token": "t"})
+    assert (refused.status, refused.headers["Cache-Control"]) == (400, "no-store")
+    assert await refused.json() == {"error": "invalid_request"}
+    assert (await site.client.get("/oidc/backchannel_logout")).status == 405
 
 
 async def test_saml_bindings_3_6_3_an_artifact_comes_by_get_or_by_post(site: Site) -> None:
