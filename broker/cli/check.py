@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -12,12 +13,14 @@ from urllib.parse import urlsplit
 import typer
 
 from broker.app import build_federation, now
+from broker.audit.seen import Rules, seen
 from broker.cli.console import Json, out, print_json
 from broker.database.engine import open_database
 from broker.errors import BrokerFault
-from broker.federation.documents import DocumentErrors
+from broker.federation.documents import DocumentErrors, DocumentSet
+from broker.federation.lint import Seen, lint
 from broker.federation.metadata_validity import ending
-from broker.federation.model import Federation, OrganisationId
+from broker.federation.model import Federation, IdentityProviderId, OrganisationId
 from broker.federation.registry import Registry
 from broker.keys import keyring
 from broker.keys.keyring import ROLLING, KeyRingError
@@ -25,15 +28,27 @@ from broker.settings import Settings, SettingsError, load
 from broker.state.open import open_store
 
 _SOON = timedelta(days=30)
+_SEEN_FOR = timedelta(days=30)
+"""How far back logins are looked at for what cities send."""
+
+_MARKS = {
+    "ok": "[green]ok     [/]",
+    "notice": "[yellow]notice [/]",
+    "warning": "[yellow]warning[/]",
+    "error": "[red]error  [/]",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """``level``: ok, notice or error. ``where``: the setting, file or part."""
+    """``level``: ok, notice, warning or error. ``where``: the setting, file and line, or part. ``code``, ``mend``: of what is right in
+    itself and will disappoint somebody (``federation/lint.py``)."""
 
     level: str
     where: str
     message: str
+    code: str = ""
+    mend: str = ""
 
 
 def check(as_json: Json = False) -> None:
@@ -43,8 +58,8 @@ def check(as_json: Json = False) -> None:
         print_json([asdict(finding) for finding in findings])
     else:
         for finding in findings:
-            mark = {"ok": "[green]ok    [/]", "notice": "[yellow]notice[/]", "error": "[red]error [/]"}[finding.level]
-            out.print(mark, f"{finding.where}: {finding.message}".replace("[", "\\["))
+            text = f"{finding.where}: {finding.message}" + (f". {_sentence(finding.mend)}" if finding.mend else "")
+            out.print(_MARKS[finding.level], text.replace("[", "\\["))
     raise typer.Exit(1 if any(finding.level == "error" for finding in findings) else 0)
 
 
@@ -90,6 +105,7 @@ async def _data_findings(settings: Settings) -> list[Finding]:
         database = open_database(settings.database)
         try:
             revision, documents = await Registry(database, now).current()
+            found_in_logins = await seen(database, now() - _SEEN_FOR)
         finally:
             await database.close()
     except BrokerFault as fault:
@@ -112,7 +128,25 @@ async def _data_findings(settings: Settings) -> list[Finding]:
     )
     found = [_ok("BROKER_DATABASE_URL", "can be read"), _ok("federation", counts)]
     found += [_notice("metadata", str(each)) for each in ending(federation, now())]
-    return found + _operator_findings(settings, federation)
+    found += _operator_findings(settings, federation)
+    return found + _lint_findings(federation, found_in_logins, documents)
+
+
+def _lint_findings(
+    federation: Federation, logins: Mapping[str, tuple[int, Rules]], documents: DocumentSet
+) -> list[Finding]:
+    places = {(each.kind, each.id): f"{each.path}:{each.line}" for each in documents.documents}
+    seen_by = {IdentityProviderId(id): Seen(logins=count, mapped=rules) for id, (count, rules) in logins.items()}
+    return [
+        Finding(
+            level=each.severity,
+            where=places[each.kind, each.id],
+            message=f"{each.id}: {each.message}",
+            code=each.code,
+            mend=each.mend,
+        )
+        for each in lint(federation, seen_by, now())
+    ]
 
 
 def _operator_findings(settings: Settings, federation: Federation) -> list[Finding]:
@@ -128,6 +162,10 @@ def _operator_findings(settings: Settings, federation: Federation) -> list[Findi
         roles = " or ".join(missing)
         return [_notice("BROKER_OPERATOR", f"{operator.id} has no contact of role {roles}; partners will look for one")]
     return [_ok("BROKER_OPERATOR", f"partners find the contacts of {operator.id} in the SAML metadata")]
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _ok(where: str, message: str) -> Finding:

@@ -222,13 +222,25 @@ def test_there_is_nothing_to_export_before_anything_was_applied(office: Office, 
 def test_check_says_that_all_is_well(office: Office) -> None:
     office.begin_with_documents()
 
-    findings = office.json("check")
+    findings = [each for each in office.json("check") if not each["code"]]
 
     assert {each["level"] for each in findings} == {"ok"}
     assert {"settings", "keys", "BROKER_STATE_URL", "BROKER_DATABASE_URL", "federation"} == {
         each["where"] for each in findings
     }
     assert "7 services" in office.run("check").stdout
+
+
+def test_check_finds_what_will_disappoint_somebody_with_its_place_and_what_to_do(office: Office) -> None:
+    office.begin_with_documents()
+
+    found = [each for each in office.json("check") if each["mend"]]
+
+    assert found
+    for each in found:
+        assert each["level"] in ("notice", "warning")
+        assert re.fullmatch(r"(bench|more)\.yaml:\d+", each["where"])
+    assert f". {found[0]['mend'][:1].upper()}{found[0]['mend'][1:20]}" in " ".join(office.run("check").stdout.split())
 
 
 def test_check_without_documents_says_how_to_bring_them_in(office: Office) -> None:
