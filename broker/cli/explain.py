@@ -1,23 +1,67 @@
-"""``broker explain CODE``: why a login was answered as it was, step by step. Names and verdicts, never values."""
+"""``broker explain``: why a login was answered as it was, step by step, names and verdicts and never values; or what would come of
+one that has not happened, by a sample of a city's answer."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from broker.app import build_federation
+from broker.attributes import trace as traces
 from broker.audit import explain as records
 from broker.audit.events import AuditEvent
+from broker.cli import dry_run
 from broker.cli.console import Json, fail, out, print_facts, print_json, print_table
-from broker.cli.opening import database, run
+from broker.cli.dry_run import DryRunError, Outcome
+from broker.cli.opening import database, now, registry, run
+from broker.federation.documents import DocumentErrors, DocumentSet, read_folder
+from broker.federation.model import Federation
+from broker.keys import keyring
+from broker.keys.keyring import KeyRingError
+from broker.login.steps import Answer, Refuse
+from broker.settings import load
+
+_COLUMNS = ("stage", "subject", "verdict", "rule", "note")
 
 
 def explain(
-    code: Annotated[str, typer.Argument(help="The reference code of a page, for example K7M2-9QXA.")],
+    code: Annotated[str | None, typer.Argument(help="The reference code of a page, for example K7M2-9QXA.")] = None,
+    organisation: Annotated[str, typer.Option(help="Dry run: the person's home organisation.")] = "",
+    service: Annotated[str, typer.Option(help="Dry run: the service.")] = "",
+    assertion: Annotated[
+        Path | None, typer.Option(help="Dry run: a file with the city's answer: a SAML assertion, or claims as JSON.")
+    ] = None,
+    identity_provider: Annotated[
+        str, typer.Option(help="Dry run: which one, where the organisation has several.")
+    ] = "",
+    with_: Annotated[
+        Path | None, typer.Option("--with", help="Dry run: by the documents of this folder, not by those in use.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show each rule and each attribute's way of one login. Example: broker explain K7M2-9QXA"""
+    """Show each rule and each attribute's way of one login, or of one that has not happened.
 
+    Example: broker explain K7M2-9QXA, or: broker explain --organisation pori --service shared-wiki --assertion sample.xml
+    """
+    if code is not None and not (organisation or service or assertion):
+        _explain_login(code, as_json)
+    elif organisation and service and assertion and code is None:
+        asked = dry_run.Asked(
+            organisation=organisation, service=service, sample=assertion, identity_provider=identity_provider
+        )
+        _explain_dry_run(asked, with_, as_json)
+    else:
+        fail("give a reference code, or --organisation, --service and --assertion together", status=2)
+
+
+# --- a login that happened ------------------------------------------------------------------------------------------------
+
+
+def _explain_login(code: str, as_json: bool) -> None:
     async def find() -> list[AuditEvent]:
         async with database() as opened:
             return [record.event() for record in await records.find(opened, code.strip().upper())]
@@ -51,11 +95,13 @@ def _print(event: AuditEvent) -> None:
         "told the service": detail.get("authn_context", ""),
     }
     print_facts({name: value for name, value in facts.items() if value})
-    steps = detail.get("trace", [])
-    if steps:
-        columns = ("stage", "subject", "verdict", "rule", "note")
-        print_table(columns, [[step[name] for name in columns] for step in steps])
+    _print_steps(detail.get("trace", []))
     out.print()
+
+
+def _print_steps(steps: Sequence[Mapping[str, str]]) -> None:
+    if steps:
+        print_table(_COLUMNS, [[step[name] for name in _COLUMNS] for step in steps])
 
 
 def _as_json(event: AuditEvent) -> dict[str, object]:
@@ -72,3 +118,46 @@ def _as_json(event: AuditEvent) -> dict[str, object]:
         "revision": event.revision,
         "detail": event.detail,
     }
+
+
+# --- one that has not ---------------------------------------------------------------------------------------------------------
+
+
+def _explain_dry_run(asked: dry_run.Asked, folder: Path | None, as_json: bool) -> None:
+    settings = load()
+    try:
+        federation = run(_federation(folder))
+        keys = keyring.load(settings.certs_dir).subject
+        outcome = dry_run.run(asked, federation, keys, settings, now())
+    except (DryRunError, KeyRingError, DocumentErrors) as error:
+        fail(str(error))
+    facts = _facts(outcome)
+    steps: Any = traces.members(outcome.step.trace)
+    if as_json:
+        print_json({**facts, **steps, "document": outcome.document})
+    else:
+        print_facts({name.replace("_", " "): text for name, text in facts.items() if text})
+        _print_steps(steps["trace"])
+        out.print(outcome.document, markup=False)
+    if isinstance(outcome.step, Refuse):
+        raise typer.Exit(1)
+
+
+async def _federation(folder: Path | None) -> Federation:
+    """Raises: DocumentErrors."""
+    async with registry() as opened:
+        revision, documents = await opened.current()
+    found: DocumentSet = documents if folder is None else read_folder(folder)
+    return build_federation(found, revision, environment=os.environ, base=Path.cwd())
+
+
+def _facts(outcome: Outcome) -> dict[str, str]:
+    step = outcome.step
+    facts = {"identity_provider": outcome.idp.id, "protocol": outcome.idp.protocol.value}
+    if isinstance(step, Answer):
+        told = {"organisation": step.organisation, "released": ", ".join(sorted(step.release.attributes))}
+        return {"what": "would be answered", **facts, **told, "told_the_service": step.authn_context}
+    fault = step.fault
+    concerns = ", ".join(f"{name} {value}" for name, value in fault.context.items())
+    why = {"reason": fault.code, "whose_move": fault.whose, "why": fault.detail, "concerns": concerns}
+    return {"what": "would be refused", **facts, **why}

@@ -11,7 +11,8 @@ from broker.federation.model import IdentityProviderId, OrganisationId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedAssertion:
-    """A city's answer, after every check of its protocol. Made by ``saml/sp/assertion.py`` and ``oidc/rp/id_token.py`` only.
+    """A city's answer, after every check of its protocol. Made by ``saml/sp/assertion.py`` and ``oidc/rp/id_token.py`` only,
+    and of samples for a dry run by the ``sample.py`` beside them.
 
     ``attributes``: names as the identity provider sent them, each with its values as text, in order; claims that are
     not text are written as JSON writes them (``true``), a claim inside an object has a dotted name

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from base64 import b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NewType
@@ -198,6 +198,11 @@ def thumbprint(jwk: Mapping[str, object]) -> str:
 def base64url(octets: bytes) -> str:
     """RFC 7515 2: without padding."""
     return urlsafe_b64encode(octets).rstrip(b"=").decode("ascii")
+
+
+def from_base64url(text: bytes) -> bytes:
+    """Raises: ValueError."""
+    return urlsafe_b64decode(text + b"=" * (-len(text) % 4))
 
 
 def numeric_date(claims: Mapping[str, object], name: str) -> float | None:

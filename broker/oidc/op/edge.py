@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import urlencode
 
-from broker.attributes.schema import OIDC_SCOPES
 from broker.errors import Fault, UnregisteredAddress
 from broker.federation.model import Federation, OidcClient, Service
 from broker.fetch import Fetcher
@@ -22,7 +21,7 @@ from broker.oidc import home_sessions, jose
 from broker.oidc.errors import EssentialContextNotMet, InvalidRequest, InvalidRequestObject, OtherPerson
 from broker.oidc.home_sessions import HomeSessions
 from broker.oidc.jose import JoseError, Signer
-from broker.oidc.op import authorization, device, discovery, exchange, reply
+from broker.oidc.op import authorization, device, discovery, exchange, released, reply
 from broker.oidc.op.authorization import Come
 from broker.oidc.op.client_assertion import ClientAssertions
 from broker.oidc.op.client_authentication import ClientAuthentication
@@ -32,7 +31,7 @@ from broker.oidc.op.client_keys import ClientKeys
 from broker.oidc.op.client_tokens import ClientTokens
 from broker.oidc.op.device import DeviceAuthorization
 from broker.oidc.op.dpop import DpopNonces, DpopProofs
-from broker.oidc.op.exchange import ClaimsOf, TokenExchange
+from broker.oidc.op.exchange import TokenExchange
 from broker.oidc.op.grants import CODE, CODE_LIFETIME, LONGEST_REFRESH, CodeGrant, LoginGrant
 from broker.oidc.op.http import ClientRequest, HttpAnswer, json_answer
 from broker.oidc.op.introspection import IntrospectionEndpoint
@@ -40,6 +39,7 @@ from broker.oidc.op.issuing import Tokens
 from broker.oidc.op.mutual_tls import MutualTls
 from broker.oidc.op.parameters import Parameters
 from broker.oidc.op.pushed_requests import PREFIX, PushedRequests
+from broker.oidc.op.released import ClaimsOf
 from broker.oidc.op.reply import FORM_POST, Reply
 from broker.oidc.op.request_object import Pairs, RequestObjects
 from broker.oidc.op.revocation import RevocationEndpoint
@@ -211,7 +211,7 @@ class OpenIdProvider:
 
     def _login(self, transaction: LoginTransaction, asked: Reply, client: OidcClient, answer: Answer) -> LoginGrant:
         """Raises: OtherPerson, EssentialContextNotMet."""
-        subject = answer.release.pairwise_id if client.subject_type == "pairwise" else answer.release.subject_id
+        subject = released.subject_of(answer.release, client)
         check_expectations(asked, subject, answer)
         longest, service = self._clock() + LONGEST_REFRESH, answer.service
         return LoginGrant(
@@ -223,8 +223,8 @@ class OpenIdProvider:
             home_session=home_sessions.names(answer.idp, answer.session),
             reference=transaction.reference,
             person=self._people.seal(answer.identity, service) if exchange.GRANT_TYPE in client.grant_types else None,
-            id_token=self._id_token(asked, subject, answer),
-            userinfo=self._claims(asked, asked.userinfo_claims, answer) | {"sub": subject},
+            id_token=released.id_token(asked, subject, answer, self._issuer, self._claims_of),
+            userinfo=released.userinfo(asked, subject, answer, self._claims_of),
         )
 
     async def refuse(self, transaction: LoginTransaction, fault: Fault, service: Service) -> Delivery:
@@ -243,33 +243,6 @@ class OpenIdProvider:
             return FormPost(url=asked.redirect_uri, fields=fields)
         joint = "&" if "?" in asked.redirect_uri else "?"
         return Redirect(url=f"{asked.redirect_uri}{joint}{urlencode(fields)}")
-
-    def _id_token(self, asked: Reply, subject: str, answer: Answer) -> dict[str, object]:
-        """Claims of the person are in the ID token only when the ``claims`` parameter asks for them (attributes.md 1.2)."""
-        wanted = frozenset(asked.id_token_claims)
-        everything = self._claims_of(answer.release.attributes, OIDC_SCOPES) if wanted else {}
-        claims = {name: value for name, value in everything.items() if name in wanted}
-        claims |= {
-            "sub": subject,
-            # Names this login's session at the service, which is told of its end by it.
-            "sid": secrets.token_urlsafe(16),
-            "auth_time": int(answer.authn_instant.timestamp()),
-            "acr": answer.authn_context,
-            discovery.home_issuer_claim(self._issuer): answer.authenticating_authorities[0],
-        }
-        if answer.authn_methods:
-            claims["amr"] = list(answer.authn_methods)
-        if asked.nonce is not None:
-            claims["nonce"] = asked.nonce
-        return claims
-
-    def _claims(self, asked: Reply, named: Sequence[str], answer: Answer) -> dict[str, object]:
-        """Claims of the granted scopes, and those that the ``claims`` parameter names, whatever their scope."""
-        claims = dict(self._claims_of(answer.release.attributes, frozenset(asked.scopes)))
-        if named:
-            everything = self._claims_of(answer.release.attributes, OIDC_SCOPES)
-            claims |= {name: everything[name] for name in named if name in everything}
-        return claims
 
     def _subject_of_hint(self, hint: str, client_id: str) -> str:
         """An expired ID token is a good hint too (OIDC Core 3.1.2.1). Raises: InvalidRequest."""

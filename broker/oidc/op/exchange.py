@@ -8,7 +8,7 @@ the person's identifier at the target nor anything else that the target gets (pr
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -30,15 +30,13 @@ from broker.oidc.op.grants import AccessGrant, handle
 from broker.oidc.op.http import HttpAnswer, json_answer
 from broker.oidc.op.issuing import Tokens
 from broker.oidc.op.parameters import Parameters, required
+from broker.oidc.op.released import ClaimsOf, subject_of
 from broker.oidc.op.sealed_person import SealedPeople
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS_TOKEN_TYPE = "urn:ietf:params:oauth:token-type:access_token"
 # What belongs to a login in a browser is not passed on.
 _OF_A_LOGIN = ("openid", "offline_access")
-
-ClaimsOf = Callable[[Mapping[str, tuple[str, ...]], frozenset[str]], Mapping[str, object]]
-"""(released canonical attributes, granted scopes) → claims, without ``sub``: those whose scope was granted or needs none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +123,7 @@ class TokenExchange:
         client = case.target.client
         assert client is not None, "target_of checked it"
         released = decided.release
-        subject = released.pairwise_id if client.subject_type == "pairwise" else released.subject_id
+        subject = subject_of(released, client)
         return AccessGrant(
             id=id,
             service=case.target.id,

@@ -5,6 +5,9 @@ Only for services whose registration says so: whoever can make a browser open an
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
+
 from broker.errors import MalformedMessage, UnknownService
 from broker.federation.model import Protocol, Service, ServiceId
 from broker.login.request import Hints, LoginRequest
@@ -20,15 +23,19 @@ def begin(service_id: str, hints: Hints, relay_state: str | None, place: Place) 
     ``relay_state``: what the service gets beside the Response (saml-profiles 4.1.5).
     Raises: UnknownService, UnsolicitedNotRegistered, MalformedMessage, ServiceMetadataExpired, MetadataUnusable.
     """
-    service = registered(service_id, place)
-    sp = descriptor_of(service, place.now)
+    request = without_wishes(registered(service_id, place), _checked(relay_state), place.now)
+    return replace(request, hints=hints)
+
+
+def without_wishes(service: Service, relay_state: str | None, now: datetime) -> LoginRequest:
+    """As by an AuthnRequest that says nothing but who asks. Raises: ServiceMetadataExpired, MetadataUnusable."""
+    sp = descriptor_of(service, now)
     acs = default_of(sp.assertion_consumer_services)
     formats = " ".join(asked.offered_name_id_formats(service, sp))
     return LoginRequest(
         service=service.id,
         protocol=Protocol.SAML,
-        reply={**reply_to(acs, _checked(relay_state)), asked.NAME_ID_FORMATS: formats},
-        hints=hints,
+        reply={**reply_to(acs, relay_state), asked.NAME_ID_FORMATS: formats},
         needs_pairwise_id=asked.needs_pairwise_id(sp),
     )
 

@@ -421,7 +421,7 @@ def _said(assertion: Element, statement: Element, expected: Expected) -> Verifie
     return VerifiedAssertion(
         idp=expected.idp,
         subject=subject_key(name_id, expected),
-        attributes=_attributes(assertion, expected),
+        attributes=attributes(assertion, expected),
         authn_instant=_authn_instant(statement),
         authn_context=child_text(context, saml("AuthnContextClassRef")),
         authenticating_authorities=tuple(text_of(each) for each in context.iterfind(saml("AuthenticatingAuthority"))),
@@ -441,7 +441,7 @@ def _authn_instant(statement: Element) -> datetime:
     return instant(statement.get("AuthnInstant", ""))
 
 
-def _attributes(assertion: Element, expected: Expected) -> Mapping[str, tuple[str, ...]]:
+def attributes(assertion: Element, expected: Expected) -> Mapping[str, tuple[str, ...]]:
     """By Name, as sent; statements and attributes of one Name are read as one. Raises: DecryptionRefused, XmlRefused."""
     found: dict[str, tuple[str, ...]] = {}
     for child in assertion.iterfind(f"{saml('AttributeStatement')}/*"):
