@@ -43,6 +43,9 @@ CONTENT_ENCRYPTION = ("A128CBC-HS256", "A256CBC-HS512", "A128GCM", "A256GCM")
 
 MAX_TOKEN_CHARACTERS = 100_000
 MAX_KEYS = 100
+"""Of one key set. The largest providers publish about ten, and twice as many while they roll over. Each token is compared with
+all of them, so a set without a bound would let a city make every one of its logins dear.
+"""
 _RSA_BITS = range(2048, 8193)
 _THUMBPRINT_MEMBERS = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
 _CURVES = {"ES256": "P-256", "ES384": "P-384", "EdDSA": "Ed25519"}

@@ -136,9 +136,13 @@ def _endpoint(found: Mapping[str, object], name: str, issuer: str) -> str:
         raise MetadataUnusable(f"{name} is missing")
     try:
         parts = urlsplit(url)
+        parts.port  # noqa: B018 - reading it is what checks it
     except ValueError as error:
         raise MetadataUnusable(f"{name} is not a URL") from error
     schemes = ("https", "http") if issuer.startswith("http://") else ("https",)
     if parts.scheme not in schemes or not parts.hostname or parts.fragment or not url.isprintable():
         raise MetadataUnusable(f"{name} is not an https URL")
+    # A browser would be sent to another host than the one that a person reads.
+    if "@" in parts.netloc:
+        raise MetadataUnusable(f"{name} has a user name before its host")
     return url

@@ -256,7 +256,20 @@ def test_discovery_4_3_the_issuer_must_be_exactly_the_registered_one(issuer: obj
 @pytest.mark.parametrize("name", ["authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint"])
 @pytest.mark.parametrize(
     "url",
-    ["http://login.ulvila.example/x", "javascript:alert(1)", "/x", "https://", "https://x/\r\n", 7, "https://x/#f"],
+    [
+        "http://login.ulvila.example/x",
+        "javascript:alert(1)",
+        "/x",
+        "https://",
+        "https://x/\r\n",
+        7,
+        "https://x/#f",
+        "https://login.ulvila.example@x/",
+        "https://user:password@x/",
+        "https://@x/",
+        "https://x:99999/",
+        "https://[::1/",
+    ],
 )
 def test_discovery_3_endpoints_are_https(name: str, url: object) -> None:
     with pytest.raises(MetadataUnusable):
