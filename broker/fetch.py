@@ -90,7 +90,8 @@ class TooLarge(FetchError):
 
 
 class UnexpectedStatus(FetchError):
-    """Any status but 200; redirects too, which are never followed. ``body`` is the partner's: judge it before use."""
+    """Any status but the one of success; redirects too, which are never followed. ``body`` is the partner's: judge it before
+    use."""
 
     reason = "unexpected status"
 
@@ -102,7 +103,7 @@ class UnexpectedStatus(FetchError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """An answer with status 200. ``content_type``: lower-case, without parameters."""
+    """An answer with the status of success. ``content_type``: lower-case, without parameters."""
 
     content_type: str
     body: bytes = field(repr=False)
@@ -162,9 +163,10 @@ class Fetcher:
         limit: int = DEFAULT_LIMIT,
         timeout_seconds: float | None = None,
         authorization: str | None = None,
+        success: int = 200,
     ) -> Fetched:
-        """Sends ``fields`` as application/x-www-form-urlencoded. Raises: FetchError."""
-        return await self._fetch("POST", url, limit, timeout_seconds, authorization, fields)
+        """Sends ``fields`` as application/x-www-form-urlencoded. ``success``: the status of a good answer. Raises: FetchError."""
+        return await self._fetch("POST", url, limit, timeout_seconds, authorization, fields, success=success)
 
     async def post(
         self, url: str, body: bytes, *, content_type: str, headers: Mapping[str, str], limit: int = DEFAULT_LIMIT
@@ -182,6 +184,7 @@ class Fetcher:
         authorization: str | None,
         data: Mapping[str, str] | bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        success: int = 200,
     ) -> Fetched:
         url = _parsed(text)
         host = self._guard.check_url(url)
@@ -201,7 +204,7 @@ class Fetcher:
             raise TimedOut(host) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise NotReachable(host) from error
-        if response.status != 200:
+        if response.status != success:
             raise UnexpectedStatus(host, response.status, body)
         return Fetched(content_type=response.content_type.lower(), body=body)
 

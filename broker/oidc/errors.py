@@ -1,11 +1,12 @@
 """The reasons for which an OpenID Connect message is refused: one class for each check.
 
-Toward services: ``ServiceFault``, with OAuth's own error value. Toward cities: ``HomeAnswerInvalid``.
+Toward services: ``ServiceFault``, with OAuth's own error value. Toward cities: ``HomeAnswerInvalid``, or ``HomeUnreachable``
+where the city cannot even be asked.
 """
 
 from __future__ import annotations
 
-from broker.errors import HomeAnswerInvalid, InvalidServiceRequest, RequirementNotMet, UserFault
+from broker.errors import HomeAnswerInvalid, HomeUnreachable, InvalidServiceRequest, RequirementNotMet, UserFault
 
 # --- a service's authorization request ---------------------------------------------------------------------------------
 
@@ -205,6 +206,21 @@ class InvalidToken(InvalidServiceRequest):
     code = "oidc_invalid_token"
     http_status = 401
     oauth_error = "invalid_token"
+
+
+# --- a city that does not take our request -----------------------------------------------------------------------------
+
+
+class ClientAuthenticationUnsupported(HomeUnreachable):
+    """OIDC Discovery 3: the city's metadata names no way to prove ourselves that is registered for us."""
+
+    code = "oidc_client_auth_unsupported"
+
+
+class PushRefused(HomeAnswerInvalid):
+    """RFC 9126 2.3: the city does not take our pushed request or does not know us; ``detail`` has its error value."""
+
+    code = "oidc_push_refused"
 
 
 # --- a city's answer: the authorization response -----------------------------------------------------------------------

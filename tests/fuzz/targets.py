@@ -32,7 +32,7 @@ from broker.login.edges import RefusedRequest
 from broker.login.transaction import TransactionId
 from broker.oidc import jose, json_object
 from broker.oidc.op import claims_request
-from broker.oidc.rp import callback, discovery, userinfo
+from broker.oidc.rp import callback, discovery, pushed_request, userinfo
 from broker.saml import soap
 from broker.saml.metadata import read_facts, read_idp, read_sp
 from broker.saml.xml import XmlRefused
@@ -155,7 +155,7 @@ def jose_key_set_and_token(octets: bytes) -> None:
 
 
 def oidc_answers(octets: bytes) -> None:
-    """What a city's provider says: discovery, tokens, userinfo."""
+    """What a city's provider says: discovery, tokens, pushed requests, userinfo."""
     with suppress(ValueError):
         json_object.read(octets)
     with suppress(discovery.MetadataUnusable):
@@ -164,6 +164,8 @@ def oidc_answers(octets: bytes) -> None:
         fetched = Fetched(content_type=content_type, body=octets)
         with suppress(Fault):
             callback.read_tokens(fetched)
+        with suppress(Fault):
+            pushed_request.read(fetched)
         with suppress(Fault):
             userinfo.read(fetched)
 

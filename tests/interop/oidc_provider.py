@@ -22,7 +22,8 @@ def settings(
     algorithm: str, people: Mapping[str, Mapping[str, object]], client: Mapping[str, object], **more: bool
 ) -> dict[str, Any]:
     """Of one city, as ``provider.mjs`` reads them. ``client``: how the broker is registered there. ``more``:
-    ``claims_in_id_token`` (instead of in userinfo), ``steps_up`` (asks for what acr_values wants of who is logged in)."""
+    ``claims_in_id_token`` (instead of in userinfo), ``steps_up`` (asks for what acr_values wants of who is logged in),
+    ``takes_pushed_requests`` (and no others)."""
     return {
         "algorithm": algorithm,
         "people": people,

@@ -21,7 +21,7 @@ from tests.interop.oidc_provider import MFA, ONE_TIME, PASSWORD
 from tests.interop.towns import CITIES, CLIENT, Towns, answer, prompt
 from tests.interop.visitor import Page, Visitor
 
-PEOPLE = {"pori": "aino", "ulvila": "eero", "harjavalta": "irja"}
+PEOPLE = {"pori": "aino", "ulvila": "eero", "harjavalta": "irja", "kokemaki": "kaisa"}
 NAMES = {"pori": "Aino Ä. & Co <Virtanen>", "ulvila": "Eero Mäkelä"}
 STATUS_CODE = "{urn:oasis:names:tc:SAML:2.0:protocol}StatusCode"
 # auth_time has whole seconds.
@@ -99,6 +99,29 @@ def test_rfc7523_the_broker_proves_itself_by_its_key_and_takes_es256(towns: Town
 
     assert (found["name"], found["email"]) == (NAMES["ulvila"], "eero@ulvila.fi")
     assert found["amr"] == ["pwd"]
+
+
+def test_rfc9126_4_the_browser_carries_client_id_and_the_name_of_a_pushed_request_alone(towns: Towns) -> None:
+    """Kokemäki: private_key_jwt at both endpoints, with the issuer as its audience."""
+    found = requests.get(f"{towns.issuers['kokemaki']}/.well-known/openid-configuration", timeout=10).json()
+    assert found["require_pushed_authorization_requests"] is True
+    visitor = towns.visitor()
+
+    claims = towns.claims(log_in(towns, "kokemaki", visitor))
+
+    assert claims["email"] == "kaisa@kokemaki.fi"
+    carried = towns.asked(visitor, "kokemaki")
+    assert carried.keys() == {"client_id", "request_uri"}
+    assert carried["request_uri"].startswith("urn:ietf:params:oauth:request_uri:")
+
+
+def test_rfc9126_5_a_request_that_was_not_pushed_is_refused_by_that_city(towns: Towns) -> None:
+    asked = {"client_id": "broker", "response_type": "code", "scope": "openid", "redirect_uri": towns.callback}
+    visitor = towns.visitor()
+
+    visitor.open(f"{towns.issuers['kokemaki']}/auth?{urlencode(asked)}")
+
+    assert "Pushed Authorization Request" in towns.answered(visitor)["error_description"]
 
 
 def test_rfc6749_5_2_a_city_that_knows_another_secret_refuses_the_broker(towns: Towns) -> None:

@@ -2,7 +2,8 @@
 Ulvila alone and ``/mfa/`` asks for several factors, and a client of OpenID Connect that the tests play themselves.
 
 Pori is registered with a secret, signs by RS256 and tells of its people in userinfo. Ulvila takes the broker's key, signs by
-ES256 and tells everything in the ID token. Harjavalta knows another secret than the broker has.
+ES256 and tells everything in the ID token. Harjavalta knows another secret than the broker has. Kokemäki takes the broker's key
+and pushed authorization requests alone.
 """
 
 from __future__ import annotations
@@ -44,6 +45,9 @@ _PEOPLE: Mapping[str, Mapping[str, Mapping[str, object]]] = {
     "harjavalta": {
         "irja": {"name": "Irja Laine", "email": "irja@harjavalta.fi", "preferred_username": "irja@harjavalta.fi"},
     },
+    "kokemaki": {
+        "kaisa": {"name": "Kaisa Koski", "email": "kaisa@kokemaki.fi", "preferred_username": "kaisa@kokemaki.fi"},
+    },
 }
 
 _DOCUMENTS = """\
@@ -61,6 +65,11 @@ kind: organisation
 id: harjavalta
 name: {en: City of Harjavalta}
 scopes: [harjavalta.fi]
+---
+kind: organisation
+id: kokemaki
+name: {en: City of Kokemäki}
+scopes: [kokemaki.fi]
 ---
 kind: identity-provider
 id: pori-login
@@ -98,6 +107,18 @@ client_id: broker
 client_secret: env:BENCH_CITY_SECRET
 scopes: [openid, profile, email]
 dialect: entra-oidc
+---
+kind: identity-provider
+id: kokemaki-login
+protocol: oidc
+organisations: [kokemaki]
+issuer: ISSUER-KOKEMAKI
+client_id: broker
+client_auth: private_key_jwt
+scopes: [openid, profile, email]
+dialect: entra-oidc
+assurance:
+  "https://refeds.org/profile/mfa": {mfa: true}
 ---
 kind: service
 id: wiki
@@ -141,11 +162,11 @@ status: production
 kind: agreement
 id: all
 name: {en: All}
-parties: [pori, ulvila, harjavalta]
+parties: [pori, ulvila, harjavalta, kokemaki]
 services: [strong, client]
 valid_from: FROM
 valid_until: UNTIL
-signed: {pori: FROM, ulvila: FROM, harjavalta: FROM}
+signed: {pori: FROM, ulvila: FROM, harjavalta: FROM, kokemaki: FROM}
 """.replace("CLIENT", CLIENT)
 
 
@@ -256,9 +277,12 @@ def _settings(city: str, broker: str) -> dict[str, Any]:
         for person, claims in _PEOPLE[city].items()
     }
     client: dict[str, object] = {"redirect_uris": [f"{broker}/oidc/callback"]}
-    if city == "ulvila":
+    if city in ("ulvila", "kokemaki"):
         client |= {"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": f"{broker}/oidc/jwks"}
+    if city == "ulvila":
         return oidc_provider.settings("ES256", people, client, claims_in_id_token=True, steps_up=True)
+    if city == "kokemaki":
+        return oidc_provider.settings("RS256", people, client, takes_pushed_requests=True)
     client["client_secret"] = SECRET if city == "pori" else _WRONG_SECRET
     return oidc_provider.settings("RS256", people, client)
 

@@ -58,9 +58,10 @@ def new(step: SendToIdp, issuer: str, now: datetime) -> Sent:
     )
 
 
-def url(
-    metadata: ProviderMetadata, registered: OidcProvider, step: SendToIdp, sent: Sent, *, redirect_uri: str, state: str
-) -> str:
+def fields_of(
+    registered: OidcProvider, step: SendToIdp, sent: Sent, *, redirect_uri: str, state: str
+) -> dict[str, str]:
+    """The parameters, each once."""
     fields = {
         "response_type": "code",
         "client_id": registered.client_id,
@@ -79,5 +80,14 @@ def url(
         fields["acr_values"] = " ".join(step.requested_contexts)
     if step.login_hint is not None:
         fields["login_hint"] = step.login_hint
+    return fields
+
+
+def pushed(registered: OidcProvider, request_uri: str) -> dict[str, str]:
+    """What the browser carries in place of a request that was pushed (RFC 9126 4)."""
+    return {"client_id": registered.client_id, "request_uri": request_uri}
+
+
+def url(metadata: ProviderMetadata, fields: Mapping[str, str]) -> str:
     joint = "&" if "?" in metadata.authorization_endpoint else "?"
     return f"{metadata.authorization_endpoint}{joint}{urlencode(fields)}"

@@ -29,7 +29,9 @@ class MetadataUnusable(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderMetadata:
-    """``sends_issuer``: every authorization response has ``iss`` (RFC 9207 3)."""
+    """``sends_issuer``: every authorization response has ``iss`` (RFC 9207 3). ``pushed_requests``: where authorization requests
+    are pushed to (RFC 9126 5). ``auth_methods``, ``auth_algorithms``: by which we may prove ourselves; None where nothing is said.
+    """
 
     issuer: str
     authorization_endpoint: str
@@ -37,6 +39,9 @@ class ProviderMetadata:
     jwks_uri: str
     userinfo_endpoint: str | None = None
     sends_issuer: bool = False
+    pushed_requests: str | None = None
+    auth_methods: tuple[str, ...] | None = None
+    auth_algorithms: tuple[str, ...] | None = None
 
 
 def read_metadata(body: bytes, issuer: str) -> ProviderMetadata:
@@ -47,16 +52,22 @@ def read_metadata(body: bytes, issuer: str) -> ProviderMetadata:
         raise MetadataUnusable("not a JSON object") from error
     if found.get("issuer") != issuer:
         raise MetadataUnusable("issuer is another than the registered one")
-    response_types = found.get("response_types_supported")
-    if isinstance(response_types, list) and "code" not in response_types:
+    response_types = _texts(found, "response_types_supported")
+    if response_types is not None and "code" not in response_types:
         raise MetadataUnusable("response_types_supported lacks code")
+    pushed_requests = _optional_endpoint(found, "pushed_authorization_request_endpoint", issuer)
+    if pushed_requests is None and found.get("require_pushed_authorization_requests") is True:
+        raise MetadataUnusable("require_pushed_authorization_requests without pushed_authorization_request_endpoint")
     return ProviderMetadata(
         issuer=issuer,
         authorization_endpoint=_endpoint(found, "authorization_endpoint", issuer),
         token_endpoint=_endpoint(found, "token_endpoint", issuer),
         jwks_uri=_endpoint(found, "jwks_uri", issuer),
-        userinfo_endpoint=_endpoint(found, "userinfo_endpoint", issuer) if found.get("userinfo_endpoint") else None,
+        userinfo_endpoint=_optional_endpoint(found, "userinfo_endpoint", issuer),
         sends_issuer=found.get("authorization_response_iss_parameter_supported") is True,
+        pushed_requests=pushed_requests,
+        auth_methods=_texts(found, "token_endpoint_auth_methods_supported"),
+        auth_algorithms=_texts(found, "token_endpoint_auth_signing_alg_values_supported"),
     )
 
 
@@ -127,6 +138,20 @@ class Providers:
         if found is None:
             found = self._by_issuer[issuer] = Provider(issuer, self._fetcher, self._clock)
         return found
+
+
+def _texts(found: Mapping[str, object], name: str) -> tuple[str, ...] | None:
+    """None when it is not there. Raises: MetadataUnusable."""
+    listed = found.get(name)
+    if listed is None:
+        return None
+    if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
+        raise MetadataUnusable(f"{name} is not a list of texts")
+    return tuple(listed)
+
+
+def _optional_endpoint(found: Mapping[str, object], name: str, issuer: str) -> str | None:
+    return _endpoint(found, name, issuer) if found.get(name) else None
 
 
 def _endpoint(found: Mapping[str, object], name: str, issuer: str) -> str:

@@ -18,8 +18,8 @@ from broker.login.steps import SendToIdp
 from broker.login.transaction import LoginTransaction
 from broker.oidc.errors import WrongIssuer
 from broker.oidc.jose import Signer
-from broker.oidc.rp import authorization_request, callback, id_token, userinfo
-from broker.oidc.rp.discovery import Providers
+from broker.oidc.rp import authenticated_request, authorization_request, callback, id_token, pushed_request, userinfo
+from broker.oidc.rp.discovery import Provider, Providers
 from broker.oidc.rp.id_token import Expected
 
 CALLBACK_PATH = "/oidc/callback"
@@ -42,14 +42,20 @@ class OidcRelyingParty:
     async def depart(
         self, transaction: LoginTransaction, step: SendToIdp, idp: IdentityProvider, federation: Federation
     ) -> Departure:
-        """Raises: HomeUnreachable."""
+        """Raises: HomeUnreachable, PushRefused."""
         assert idp.oidc is not None
+        sent = authorization_request.new(step, idp.oidc.issuer, self._clock())
+        fields = authorization_request.fields_of(
+            idp.oidc, step, sent, redirect_uri=self._redirect_uri, state=transaction.id
+        )
         async with self._one_deadline(idp):
             metadata = await self._providers.of(idp.oidc.issuer).metadata()
-        sent = authorization_request.new(step, idp.oidc.issuer, self._clock())
-        url = authorization_request.url(
-            metadata, idp.oidc, step, sent, redirect_uri=self._redirect_uri, state=transaction.id
-        )
+            authenticated_request.check(idp.oidc, metadata, self._signer)
+            if metadata.pushed_requests is not None:
+                proof = authenticated_request.proof(idp.oidc, metadata, self._signer, self._clock())
+                request_uri = await pushed_request.push(metadata.pushed_requests, fields, proof, self._fetcher)
+                fields = authorization_request.pushed(idp.oidc, request_uri)
+        url = authorization_request.url(metadata, fields)
         return Departure(delivery=Redirect(url=url), remember=sent.strings())
 
     async def arrive(
@@ -64,10 +70,10 @@ class OidcRelyingParty:
         async with self._one_deadline(idp):
             metadata = await provider.metadata()
             code = callback.read(message, sent, metadata, passive=transaction.request.passive)
-            request = callback.token_request(
-                code, sent, idp.oidc, metadata, self._signer, redirect_uri=self._redirect_uri, now=self._clock()
+            proof = authenticated_request.proof(idp.oidc, metadata, self._signer, self._clock())
+            tokens = await callback.exchange(
+                code, sent, proof, metadata, self._fetcher, redirect_uri=self._redirect_uri
             )
-            tokens = await callback.exchange(request, metadata, self._fetcher)
             expected = Expected(
                 issuer=sent.issuer,
                 client_id=idp.oidc.client_id,

@@ -27,7 +27,12 @@ from tests.unit.oidc.parties import EC_KEY, FOREIGN_KEY, RSA_KEY, CitySide, publ
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 CONFIGURATION = "/.well-known/openid-configuration"
-ENDPOINTS = {"/token": "token_endpoint", "/jwks": "jwks_uri", "/userinfo": "userinfo_endpoint"}
+ENDPOINTS = {
+    "/token": "token_endpoint",
+    "/jwks": "jwks_uri",
+    "/userinfo": "userinfo_endpoint",
+    "/par": "pushed_authorization_request_endpoint",
+}
 HUNDRED_MEGABYTES = 100 * 1024 * 1024
 # Generous: the buffers of both ends are in this process.
 MEMORY = 16 * 1024 * 1024

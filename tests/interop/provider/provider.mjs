@@ -51,7 +51,13 @@ function configuration(settings) {
     acrValues: [settings.strong],
     pkce: { required: () => true },
     findAccount: (_, id) => settings.people[id] && { accountId: id, claims: () => ({ sub: id, ...settings.people[id] }) },
-    features: { devInteractions: { enabled: false } },
+    features: {
+      devInteractions: { enabled: false },
+      pushedAuthorizationRequests: {
+        enabled: Boolean(settings.takes_pushed_requests),
+        requirePushedAuthorizationRequests: Boolean(settings.takes_pushed_requests),
+      },
+    },
     interactions: { url: (_, { uid }) => INTERACTION + uid, policy: policy(settings) },
   };
 }

@@ -253,7 +253,16 @@ def test_discovery_4_3_the_issuer_must_be_exactly_the_registered_one(issuer: obj
         read_metadata(document(issuer=issuer), ISSUER)
 
 
-@pytest.mark.parametrize("name", ["authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "authorization_endpoint",
+        "token_endpoint",
+        "jwks_uri",
+        "userinfo_endpoint",
+        "pushed_authorization_request_endpoint",
+    ],
+)
 @pytest.mark.parametrize(
     "url",
     [

@@ -493,6 +493,8 @@ class City:
     id_token: str | None = None
     token_status: int = 200
     token_answer: dict[str, Any] = field(default_factory=dict)
+    push_status: int = 201
+    push_answer: dict[str, Any] = field(default_factory=dict)
     userinfo: dict[str, Any] | None = None
     userinfo_type: str = "application/json"
     asked: list[tuple[str, Mapping[str, str], str | None]] = field(default_factory=list)
@@ -514,6 +516,7 @@ class City:
         app = web.Application()
         app.router.add_get("/.well-known/openid-configuration", self._configuration)
         app.router.add_get("/jwks", self._jwks)
+        app.router.add_post("/par", self._par)
         app.router.add_post("/token", self._token)
         app.router.add_get("/userinfo", self._userinfo)
         return app
@@ -559,6 +562,12 @@ class City:
     async def _jwks(self, request: web.Request) -> web.Response:
         self._note(request, {})
         return web.json_response({"keys": self.jwks})
+
+    async def _par(self, request: web.Request) -> web.Response:
+        """For a test that puts pushed_authorization_request_endpoint into the metadata."""
+        self._note(request, {name: str(value) for name, value in (await request.post()).items()})
+        good = {"request_uri": "urn:ietf:params:oauth:request_uri:r&1", "expires_in": 60}
+        return web.json_response({**good, **self.push_answer}, status=self.push_status)
 
     async def _token(self, request: web.Request) -> web.Response:
         self._note(request, {name: str(value) for name, value in (await request.post()).items()})
