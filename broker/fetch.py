@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import ClassVar
@@ -20,6 +20,7 @@ from aiohttp import SocketFactoryType
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from broker.breaker import Breaker, Outcome
 from broker.settings import is_loopback
 
 Address = IPv4Address | IPv6Address
@@ -54,9 +55,13 @@ _SPECIAL = tuple(
 
 
 class FetchError(Exception):
-    """Nothing usable came back. The text names the host at most, never a whole URL, which may hold a secret."""
+    """Nothing usable came back. The text names the host at most, never a whole URL, which may hold a secret.
+
+    ``outcome``: what that says of the partner's reach.
+    """
 
     reason: ClassVar[str] = "failed"
+    outcome: ClassVar[Outcome] = Outcome.UNKNOWN
 
     def __init__(self, host: str) -> None:
         super().__init__(f"{host}: {self.reason}")
@@ -79,14 +84,23 @@ class NotReachable(FetchError):
     """No such host, no connection, no TLS that we trust, or it broke off."""
 
     reason = "not reachable"
+    outcome = Outcome.UNREACHABLE
 
 
 class TimedOut(FetchError):
     reason = "timed out"
+    outcome = Outcome.UNREACHABLE
+
+
+class Suspended(FetchError):
+    """The partner could not be reached lately, and is not asked for a moment (``breaker.py``)."""
+
+    reason = "not asked, because it could not be reached lately"
 
 
 class TooLarge(FetchError):
     reason = "the answer is too large"
+    outcome = Outcome.REACHED
 
 
 class UnexpectedStatus(FetchError):
@@ -94,6 +108,7 @@ class UnexpectedStatus(FetchError):
     use."""
 
     reason = "unexpected status"
+    outcome = Outcome.REACHED
 
     def __init__(self, host: str, status: int, body: bytes) -> None:
         super().__init__(host)
@@ -137,12 +152,29 @@ class Guard:
 
 
 class Fetcher:
-    """One for the whole process, with one pool of connections."""
+    """One for the whole process, with one pool of connections; ``toward`` and ``until`` give others that share it."""
 
-    def __init__(self, session: aiohttp.ClientSession, guard: Guard, timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        guard: Guard,
+        timeout_seconds: float,
+        breaker: Breaker | None = None,
+        deadline: asyncio.Timeout | None = None,
+    ) -> None:
         self._session = session
         self._guard = guard
         self.timeout_seconds = timeout_seconds
+        self._breaker = breaker
+        self._deadline = deadline
+
+    def toward(self, breaker: Breaker) -> Fetcher:
+        """The way to the one partner whose breaker this is."""
+        return Fetcher(self._session, self._guard, self.timeout_seconds, breaker)
+
+    def until(self, deadline: asyncio.Timeout) -> Fetcher:
+        """For calls inside this timeout: whom it interrupts is waiting for a partner that does not answer."""
+        return Fetcher(self._session, self._guard, self.timeout_seconds, self._breaker, deadline)
 
     async def get(
         self,
@@ -188,25 +220,50 @@ class Fetcher:
     ) -> Fetched:
         url = _parsed(text)
         host = self._guard.check_url(url)
-        try:
-            async with (
-                asyncio.timeout(timeout_seconds or self.timeout_seconds),
-                self._session.request(
-                    method,
-                    url,
-                    data=data,
-                    headers={"Authorization": authorization} if authorization else headers,
-                    allow_redirects=False,
-                ) as response,
-            ):
-                body = await _read(response, host, limit)
-        except TimeoutError as error:
-            raise TimedOut(host) from error
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise NotReachable(host) from error
-        if response.status != success:
-            raise UnexpectedStatus(host, response.status, body)
+        with self._counted(host):
+            try:
+                async with (
+                    asyncio.timeout(timeout_seconds or self.timeout_seconds),
+                    self._session.request(
+                        method,
+                        url,
+                        data=data,
+                        headers={"Authorization": authorization} if authorization else headers,
+                        allow_redirects=False,
+                    ) as response,
+                ):
+                    body = await _read(response, host, limit)
+            except TimeoutError as error:
+                raise TimedOut(host) from error
+            except (aiohttp.ClientError, OSError, ValueError) as error:
+                raise NotReachable(host) from error
+            if response.status != success:
+                raise UnexpectedStatus(host, response.status, body)
         return Fetched(content_type=response.content_type.lower(), body=body)
+
+    @contextmanager
+    def _counted(self, host: str) -> Iterator[None]:
+        """Tells the breaker what came of a call. Raises: Suspended."""
+        if self._breaker is None:
+            yield
+            return
+        attempt = self._breaker.begin()
+        if attempt is None:
+            raise Suspended(host)
+        outcome = Outcome.UNKNOWN
+        try:
+            yield
+            outcome = Outcome.REACHED
+        except FetchError as error:
+            outcome = error.outcome
+            raise
+        except asyncio.CancelledError:
+            # By the deadline, the partner was too slow; else somebody gave up, which says nothing of the partner.
+            if self._deadline is not None and self._deadline.expired():
+                outcome = Outcome.UNREACHABLE
+            raise
+        finally:
+            self._breaker.end(attempt, outcome)
 
 
 @asynccontextmanager

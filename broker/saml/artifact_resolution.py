@@ -7,7 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from broker.breaker import Breakers
 from broker.fetch import Fetcher, FetchError
+from broker.login.ports import Clock
 from broker.saml import names, soap
 from broker.saml.artifact import Artifact, source_id
 from broker.saml.canonical import element
@@ -57,10 +59,11 @@ class Resolved:
 class Resolver:
     """``entity_id``: who we are in this role."""
 
-    def __init__(self, *, entity_id: str, fetcher: Fetcher, signer: Signer) -> None:
+    def __init__(self, *, entity_id: str, fetcher: Fetcher, signer: Signer, clock: Clock) -> None:
         self._entity_id = entity_id
         self._fetcher = fetcher
         self._signer = signer
+        self._breakers = Breakers(clock)
 
     async def resolve(self, text: str, artifact: Artifact, partner: Partner, now: datetime) -> Resolved:
         """The message that the artifact stands for. Raises: ArtifactUnreachable, ArtifactRefused, XmlRefused,
@@ -68,7 +71,7 @@ class Resolver:
         location = endpoint_of(artifact, partner)
         id = new_id()
         try:
-            found = await self._fetcher.post(
+            found = await self._fetcher.toward(self._breakers.of(partner.entity_id)).post(
                 location,
                 soap.wrap(self._request(text, id, location, now)),
                 content_type=soap.CONTENT_TYPE,

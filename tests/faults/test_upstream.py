@@ -189,6 +189,32 @@ async def test_P10_a_city_that_takes_the_connection_and_says_nothing(town_with: 
             await told(town, answer)
 
 
+async def test_P10_after_five_who_waited_in_vain_nobody_waits_any_more(town_with: OpenTown) -> None:
+    visits = 0
+    hanging = asyncio.Event()
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal visits
+        visits += 1
+        await hanging.wait()
+        writer.close()
+
+    async with town_with(upstream_timeout_seconds=TIMEOUT_SECONDS) as town:
+        await town.stop_city()
+        server = await asyncio.start_server(hang, HOST, int(town.parties.base.rpartition(":")[2]))
+        async with server:
+            for _ in range(5):
+                await told(town, await town.browser().get(town.ask_oidc(organisation=OIDC_CITY)))
+            assert visits == 5
+            for _ in range(5):
+                await told(town, await town.browser().get(town.ask_oidc(organisation=OIDC_CITY)))
+            assert visits == 5
+            # The other cities are not touched.
+            await town.logins().log_in("saml-saml", 1)
+            await town.logins().log_in("oidc-saml", 1)
+            hanging.set()
+
+
 async def test_P10_a_slow_city_keeps_nobody_else_waiting(town_with: OpenTown) -> None:
     async with town_with(upstream_timeout_seconds=5) as town:
         town.city.trouble["/city/token"] = silent

@@ -6,12 +6,14 @@ import asyncio
 import ipaddress
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import pytest
 from aiohttp import SocketFactoryType, web
 from aiohttp.test_utils import TestServer
 from yarl import URL
 
+from broker.breaker import FAILURES, Breaker
 from broker.fetch import (
     Fetcher,
     FetchError,
@@ -19,6 +21,7 @@ from broker.fetch import (
     NotReachable,
     RefusedAddress,
     RefusedUrl,
+    Suspended,
     TimedOut,
     TooLarge,
     UnexpectedStatus,
@@ -311,6 +314,59 @@ async def test_nobody_there(fetcher: Fetcher) -> None:
         await fetcher.get("http://127.0.0.1:1/")
     with pytest.raises(NotReachable):
         await fetcher.get("https://nowhere.example/")
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "fault"),
+    [
+        ("/elsewhere", {}, UnexpectedStatus),
+        ("/endless", {"limit": 1000}, TooLarge),
+    ],
+)
+async def test_an_answer_that_is_of_no_use_shows_that_its_sender_can_be_reached(
+    fetcher: Fetcher, path: str, options: dict[str, int], fault: type[FetchError]
+) -> None:
+    partner = fetcher.toward(Breaker(lambda: datetime(2026, 3, 2, tzinfo=UTC)))
+    async with serving() as (_, base):
+        for _ in range(FAILURES - 1):
+            with pytest.raises(NotReachable):
+                await partner.get("http://127.0.0.1:1/")
+        with pytest.raises(fault):
+            await partner.get(f"{base}{path}", **options)
+        with pytest.raises(NotReachable):
+            await partner.get("http://127.0.0.1:1/")
+        assert (await partner.get(f"{base}/good")).body
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "fault"),
+    [("http://127.0.0.1:1/", {}, NotReachable), ("BASE/slow", {"timeout_seconds": 0.02}, TimedOut)],
+)
+async def test_P10_who_cannot_be_reached_is_not_asked_for_a_while_and_others_are(
+    fetcher: Fetcher, url: str, options: dict[str, float], fault: type[FetchError]
+) -> None:
+    def clock() -> datetime:
+        return datetime(2026, 3, 2, tzinfo=UTC)
+
+    partner, other = fetcher.toward(Breaker(clock)), fetcher.toward(Breaker(clock))
+    async with serving() as (server, base):
+        for _ in range(FAILURES):
+            with pytest.raises(fault):
+                await partner.get(url.replace("BASE", base), **options)
+        with pytest.raises(Suspended):
+            await partner.get(f"{base}/good")
+        assert server.visits == []
+        assert (await other.get(f"{base}/good")).body
+        assert (await fetcher.get(f"{base}/good")).body
+
+
+async def test_P8_an_address_that_is_refused_says_nothing_of_its_partner(wire: SocketFactoryType) -> None:
+    names = Names(**{"city.example": ["10.0.0.1"]})
+    async with open_fetcher(resolve=names, make_socket=wire) as fetcher:
+        partner = fetcher.toward(Breaker(lambda: datetime(2026, 3, 2, tzinfo=UTC)))
+        for _ in range(FAILURES + 1):
+            with pytest.raises(RefusedAddress):
+                await partner.get("https://city.example/")
 
 
 async def test_P7_an_error_names_the_host_and_nothing_else_of_the_url(fetcher: Fetcher) -> None:

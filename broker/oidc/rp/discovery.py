@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from broker.breaker import Breakers
 from broker.errors import HomeUnreachable
 from broker.fetch import Fetcher, FetchError
 from broker.login.ports import Clock
@@ -72,11 +73,11 @@ def read_metadata(body: bytes, issuer: str) -> ProviderMetadata:
 
 
 class Provider:
-    """One city's provider, as far as it is known. Asked when it is needed, never before."""
+    """One city's provider, as far as it is known. Asked when it is needed, never before. ``fetcher``: the way to it."""
 
     def __init__(self, issuer: str, fetcher: Fetcher, clock: Clock) -> None:
         self._issuer = issuer
-        self._fetcher = fetcher
+        self.fetcher = fetcher
         options = {"lifetime": LIFETIME, "pause": PAUSE}
         self._metadata = Kept(self._fetch_metadata, clock, errors=(FetchError, MetadataUnusable), **options)
         self._keys = Kept(self._fetch_keys, clock, errors=(FetchError, MetadataUnusable, KeySetUnusable), **options)
@@ -116,12 +117,12 @@ class Provider:
 
     async def _fetch_metadata(self) -> ProviderMetadata:
         # Discovery 4.1: a slash at the end of the issuer is left out before the path is added.
-        fetched = await self._fetcher.get(self._issuer.removesuffix("/") + WELL_KNOWN)
+        fetched = await self.fetcher.get(self._issuer.removesuffix("/") + WELL_KNOWN)
         return read_metadata(fetched.body, self._issuer)
 
     async def _fetch_keys(self) -> KeySet:
         metadata = await self._metadata.get()
-        return jose.read_key_set((await self._fetcher.get(metadata.jwks_uri)).body)
+        return jose.read_key_set((await self.fetcher.get(metadata.jwks_uri)).body)
 
 
 class Providers:
@@ -130,13 +131,15 @@ class Providers:
     def __init__(self, fetcher: Fetcher, clock: Clock) -> None:
         self._fetcher = fetcher
         self._clock = clock
+        self._breakers = Breakers(clock)
         self._by_issuer: dict[str, Provider] = {}
 
     def of(self, issuer: str) -> Provider:
         """``issuer``: a registered one, so that there are no more of them than identity providers."""
         found = self._by_issuer.get(issuer)
         if found is None:
-            found = self._by_issuer[issuer] = Provider(issuer, self._fetcher, self._clock)
+            fetcher = self._fetcher.toward(self._breakers.of(issuer))
+            found = self._by_issuer[issuer] = Provider(issuer, fetcher, self._clock)
         return found
 
 

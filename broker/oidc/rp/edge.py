@@ -48,12 +48,13 @@ class OidcRelyingParty:
         fields = authorization_request.fields_of(
             idp.oidc, step, sent, redirect_uri=self._redirect_uri, state=transaction.id
         )
-        async with self._one_deadline(idp):
-            metadata = await self._providers.of(idp.oidc.issuer).metadata()
+        provider = self._providers.of(idp.oidc.issuer)
+        async with self._one_deadline(idp, provider) as fetcher:
+            metadata = await provider.metadata()
             authenticated_request.check(idp.oidc, metadata, self._signer)
             if metadata.pushed_requests is not None:
                 proof = authenticated_request.proof(idp.oidc, metadata, self._signer, self._clock())
-                request_uri = await pushed_request.push(metadata.pushed_requests, fields, proof, self._fetcher)
+                request_uri = await pushed_request.push(metadata.pushed_requests, fields, proof, fetcher)
                 fields = authorization_request.pushed(idp.oidc, request_uri)
         url = authorization_request.url(metadata, fields)
         return Departure(delivery=Redirect(url=url), remember=sent.strings())
@@ -67,13 +68,11 @@ class OidcRelyingParty:
         if sent.issuer != idp.oidc.issuer:
             raise WrongIssuer("the issuer was registered anew while the login was on its way")
         provider = self._providers.of(sent.issuer)
-        async with self._one_deadline(idp):
+        async with self._one_deadline(idp, provider) as fetcher:
             metadata = await provider.metadata()
             code = callback.read(message, sent, metadata, passive=transaction.request.passive)
             proof = authenticated_request.proof(idp.oidc, metadata, self._signer, self._clock())
-            tokens = await callback.exchange(
-                code, sent, proof, metadata, self._fetcher, redirect_uri=self._redirect_uri
-            )
+            tokens = await callback.exchange(code, sent, proof, metadata, fetcher, redirect_uri=self._redirect_uri)
             expected = Expected(
                 issuer=sent.issuer,
                 client_id=idp.oidc.client_id,
@@ -85,15 +84,18 @@ class OidcRelyingParty:
             claims = await provider.check(lambda keys: id_token.verify(tokens, keys, expected, self._clock()))
             found: Mapping[str, object] = {}
             if metadata.userinfo_endpoint is not None:
-                found = await userinfo.fetch(metadata.userinfo_endpoint, tokens.access_token, self._fetcher)
+                found = await userinfo.fetch(metadata.userinfo_endpoint, tokens.access_token, fetcher)
                 id_token.check_userinfo(found, claims)
         return id_token.assertion(idp, claims, found, tokens.id_token)
 
     @asynccontextmanager
-    async def _one_deadline(self, idp: IdentityProvider) -> AsyncIterator[None]:
-        """All calls of one step together: the person waits no longer, however many there are. Raises: HomeUnreachable."""
+    async def _one_deadline(self, idp: IdentityProvider, provider: Provider) -> AsyncIterator[Fetcher]:
+        """The way to the city for all calls of one step together: the person waits no longer, however many there are.
+
+        Raises: HomeUnreachable.
+        """
         try:
-            async with asyncio.timeout(self._fetcher.timeout_seconds):
-                yield
+            async with asyncio.timeout(self._fetcher.timeout_seconds) as deadline:
+                yield provider.fetcher.until(deadline)
         except TimeoutError as error:
             raise HomeUnreachable("the city did not answer in time", identity_provider=idp.id) from error

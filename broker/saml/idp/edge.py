@@ -63,7 +63,9 @@ class SamlIdentityProvider:
         self._saml_names = saml_names
         self._canonical_names = {found[0]: name for name in ATTRIBUTES if (found := saml_names(name)) is not None}
         self._signer = Signer(*keys.all_active(KeyUse.SAML_SIGNING))
-        self._by_artifact = RequestsByArtifact(Resolver(entity_id=self.entity_id, fetcher=fetcher, signer=self._signer))
+        self._by_artifact = RequestsByArtifact(
+            Resolver(entity_id=self.entity_id, fetcher=fetcher, signer=self._signer, clock=clock)
+        )
         self._artifacts = ArtifactResolutionService(entity_id=self.entity_id, grants=grants, signer=self._signer)
         describe = partial(
             metadata.describe,

@@ -61,7 +61,7 @@ class SamlServiceProvider:
         self._skew = clock_skew
         self._replay = replay
         self._signer = Signer(keys.active(KeyUse.SAML_SIGNING))
-        self._resolver = Resolver(entity_id=self.entity_id, fetcher=fetcher, signer=self._signer)
+        self._resolver = Resolver(entity_id=self.entity_id, fetcher=fetcher, signer=self._signer, clock=clock)
         describe = partial(
             metadata.describe,
             entity_id=self.entity_id,

@@ -28,6 +28,7 @@ from lxml import etree
 from signxml import XMLSigner, methods
 
 from broker.attributes.schema import saml_name
+from broker.breaker import Breaker
 from broker.federation.model import (
     Agreement,
     AgreementId,
@@ -416,6 +417,9 @@ class BackChannel:
         self.posted: list[tuple[str, bytes]] = []
         self.headers: Mapping[str, str] = {}
         self.answer: Callable[[bytes], bytes] = lambda _: b""
+
+    def toward(self, _: Breaker) -> BackChannel:
+        return self
 
     async def post(self, url: str, body: bytes, *, content_type: str, headers: Mapping[str, str]) -> Fetched:
         self.posted.append((url, body))
