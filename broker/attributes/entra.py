@@ -1,20 +1,69 @@
-"""What Entra ID's claims mean beyond their names: which addresses are proven, and who is a guest of the tenant.
+"""What Entra ID's claims mean beyond their names: whose tenant it is, which addresses are proven, and who is a guest.
 
 attributes.md section 5, "Entra ID, OIDC". A dialect asks for these rules by name (``policies``).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
+from broker.attributes import dialects
 from broker.attributes.dialects import Dialect
 from broker.attributes.trace import TraceStep, Verdict
 from broker.federation.model import IdentityProvider
 
+PINNED_TENANT = "pinned-tenant"
 VERIFIED_MAIL = "verified-mail"
 GUESTS = "guests"
 
 Sources = Mapping[str, tuple[str, ...]]
+
+# The issuers of Entra ID in its clouds, and of its v1.0 tokens.
+_ISSUERS = {
+    "login.microsoftonline.com": "https://login.microsoftonline.com/{}/v2.0",
+    "login.microsoftonline.us": "https://login.microsoftonline.us/{}/v2.0",
+    "login.partner.microsoftonline.cn": "https://login.partner.microsoftonline.cn/{}/v2.0",
+    "sts.windows.net": "https://sts.windows.net/{}/",
+}
+_EVERYBODY = ("common", "organizations", "consumers")
+_PERSONAL_ACCOUNTS = "9188040d-6c67-4c5b-b112-36a304b66dad"
+_TENANT_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+def pinned_tenant(idp: IdentityProvider) -> str | None:
+    """The one tenant whose tokens are taken: the GUID in the path of the registered issuer, in small letters.
+
+    None where the dialect asks for no pin; and where the issuer holds no GUID, which then is no Entra ID (``complaint``), but
+    something that speaks its dialect.
+    """
+    if PINNED_TENANT not in dialects.load(idp.dialect).policies:
+        return None
+    segments = urlsplit(idp.entity_id.lower()).path.split("/")
+    return next((each for each in segments if _TENANT_ID.fullmatch(each)), None)
+
+
+def complaint(dialect: str, issuer: str) -> str | None:
+    """Why a city cannot be registered with this issuer, and what to write instead: it is not of one tenant. None: it can.
+
+    Through ``common`` and its like anybody's tenant signs, who may call its people as it pleases.
+    """
+    if PINNED_TENANT not in dialects.load(dialect).policies:
+        return None
+    address = urlsplit(issuer)
+    form = _ISSUERS.get(address.hostname or "")
+    wanted = (form or _ISSUERS["login.microsoftonline.com"]).format("TENANT-ID")
+    first = address.path.strip("/").partition("/")[0].lower()
+    if first in _EVERYBODY:
+        return f"{first} stands for every tenant: write {wanted}, with the directory (tenant) ID of the city"
+    if first == _PERSONAL_ACCOUNTS:
+        return (
+            f"is the tenant of personal Microsoft accounts: write {wanted}, with the directory (tenant) ID of the city"
+        )
+    if form is not None and (issuer != form.format(first) or not _TENANT_ID.fullmatch(first)):
+        return f"must be {wanted}, with the directory (tenant) ID of the city in small letters"
+    return None
 
 
 def apply(
@@ -55,8 +104,8 @@ def _take_proven_mail_only(
 
 def _is_pinned(sources: Sources, idp: IdentityProvider) -> bool:
     """Whether the registered issuer, to which every answer is held, is of the one tenant that the answer names."""
-    tenant = sources.get("tid", ())
-    return len(tenant) == 1 and tenant[0].lower() in idp.entity_id.lower().split("/")
+    tenant, pinned = sources.get("tid", ()), pinned_tenant(idp)
+    return pinned is not None and len(tenant) == 1 and tenant[0].lower() == pinned
 
 
 def _is_guest(sources: Sources) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
 
-from broker.attributes import dialects
+from broker.attributes import dialects, entra
 from broker.attributes.mapping import effective_rules
 from broker.attributes.schema import ATTRIBUTES, Origin, Sensitivity
 from broker.federation import client_build
@@ -183,6 +183,9 @@ class _Builder:
     def _oidc_provider(self, document: Document, model: models.OidcIdentityProviderModel) -> OidcProvider | None:
         if "openid" not in model.scopes:
             self._note(document, ("scopes",), "must hold openid")
+        complaint = entra.complaint(model.dialect, model.issuer)
+        if complaint is not None:
+            self._note(document, ("issuer",), complaint)
         needed = model.client_auth != "private_key_jwt"
         secret = self._resolved(document, ("client_secret",), model.client_secret, needed=needed)
         if needed and secret is None:

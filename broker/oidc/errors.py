@@ -284,6 +284,12 @@ class WrongIssuer(HomeAnswerInvalid):
     code = "oidc_wrong_issuer"
 
 
+class WrongTenant(HomeAnswerInvalid):
+    """attributes.md 5: Entra ID's ``tid`` is missing, or another tenant than the registered issuer's."""
+
+    code = "oidc_wrong_tenant"
+
+
 class WrongAudience(HomeAnswerInvalid):
     """OIDC Core 3.1.3.7 (3): we are not the audience, or not the only one: we trust no other."""
 

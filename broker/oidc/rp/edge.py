@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
+from broker.attributes import entra
 from broker.errors import HomeUnreachable
 from broker.federation.model import Federation, IdentityProvider
 from broker.fetch import Fetcher
@@ -62,7 +63,9 @@ class OidcRelyingParty:
     async def arrive(
         self, transaction: LoginTransaction, message: Mapping[str, str], idp: IdentityProvider
     ) -> VerifiedAssertion:
-        """Raises: HomeAnswerInvalid (a subclass for each check), HomeRefused, HomeUnreachable, HomeLoginTooOld, NoPassive."""
+        """Raises: HomeAnswerInvalid (a subclass for each check), HomeRefused, HomeUnreachable, HomeLoginTooOld, SubjectMissing,
+        NoPassive.
+        """
         assert idp.oidc is not None
         sent = authorization_request.read(transaction.upstream)
         if sent.issuer != idp.oidc.issuer:
@@ -75,6 +78,7 @@ class OidcRelyingParty:
             tokens = await callback.exchange(code, sent, proof, metadata, fetcher, redirect_uri=self._redirect_uri)
             expected = Expected(
                 issuer=sent.issuer,
+                tenant=entra.pinned_tenant(idp),
                 client_id=idp.oidc.client_id,
                 nonce=sent.nonce,
                 sent_at=sent.sent_at,

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from broker.errors import HomeLoginTooOld
+from broker.attributes import entra
+from broker.errors import HomeLoginTooOld, SubjectMissing
 from broker.federation.model import IdentityProvider
 from broker.login.identity import VerifiedAssertion
 from broker.oidc import jose
@@ -28,6 +29,7 @@ from broker.oidc.errors import (
     WrongIssuer,
     WrongNonce,
     WrongSubject,
+    WrongTenant,
 )
 from broker.oidc.jose import AlgorithmRefused, KeySet, SignatureWrong, SignedClaims, TokenMalformed
 from broker.oidc.rp import claim_texts
@@ -41,9 +43,11 @@ _MAX_SUBJECT_CHARACTERS = 255
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """``sent_at``, ``max_age``: of our request. ``skew``: how far the city's clock may be off."""
+    """``sent_at``, ``max_age``: of our request. ``skew``: how far the city's clock may be off. ``tenant``: of Entra ID, where the
+    issuer is pinned to one."""
 
     issuer: str
+    tenant: str | None = None
     client_id: str
     nonce: str = field(repr=False)
     sent_at: datetime
@@ -64,6 +68,7 @@ def verify(tokens: Tokens, keys: KeySet, expected: Expected, now: datetime) -> S
     except SignatureWrong as error:
         raise BadSignature("not signed by the issuer") from error
     check_issuer(claims, expected)
+    check_tenant(claims, expected)
     check_subject(claims)
     check_audience(claims, expected)
     check_authorized_party(claims, expected)
@@ -78,6 +83,15 @@ def check_issuer(claims: SignedClaims, expected: Expected) -> None:
     """(2): exactly the registered issuer."""
     if claims.get("iss") != expected.issuer:
         raise WrongIssuer("iss is another issuer")
+
+
+def check_tenant(claims: SignedClaims, expected: Expected) -> None:
+    """attributes.md 5: ``iss`` and ``tid`` are of the one tenant."""
+    if expected.tenant is None:
+        return
+    tenant = claims.get("tid")
+    if not isinstance(tenant, str) or tenant.lower() != expected.tenant:
+        raise WrongTenant("tid is missing, or another tenant than the issuer's")
 
 
 def check_subject(claims: SignedClaims) -> None:
@@ -153,7 +167,10 @@ def check_userinfo(userinfo: Mapping[str, object], claims: SignedClaims) -> None
 def assertion(
     idp: IdentityProvider, claims: SignedClaims, userinfo: Mapping[str, object], id_token: str
 ) -> VerifiedAssertion:
-    """``userinfo``: checked, or empty. Where both say something, the signed token counts. Raises: IdTokenMalformed."""
+    """``userinfo``: checked, or empty. Where both say something, the signed token counts.
+
+    Raises: IdTokenMalformed, SubjectMissing.
+    """
     session = {"sub": str(claims["sub"]), "id_token": id_token}
     if isinstance(claims.get("sid"), str):
         session["sid"] = str(claims["sid"])
@@ -169,10 +186,16 @@ def assertion(
 
 
 def _subject(idp: IdentityProvider, claims: SignedClaims) -> str:
-    """Entra ID's sub differs by application: tid/oid is the person (attributes.md section 5)."""
+    """Entra ID's sub differs by application: tid/oid is the person (attributes.md section 5).
+
+    Where it is the person's key, a real tenant must send it: with sub for a while, everybody would be somebody else later.
+    """
     tenant, person = claims.get("tid"), claims.get("oid")
     if idp.dialect == ENTRA and isinstance(tenant, str) and isinstance(person, str) and tenant and person:
         return f"{tenant}/{person}"
+    if idp.subject.source is None and entra.pinned_tenant(idp) is not None:
+        detail = "oid is missing: the city's document must ask for the scope profile"
+        raise SubjectMissing(detail, identity_provider=idp.id, attribute="oid")
     return str(claims["sub"])
 
 

@@ -73,7 +73,7 @@ def federation(pori: Organisation, ulvila: Organisation) -> Federation:
 @pytest.fixture(scope="session")
 def an_idp() -> Build:
     def build(dialect: str = "ldap-basic", **changes: Any) -> IdentityProvider:
-        issuer = changes.pop("issuer", "https://login.example/9c1d/v2.0")
+        issuer = changes.pop("issuer", "https://login.example/9c1d0000-0000-4000-8000-00000000beef/v2.0")
         fields: dict[str, Any] = {
             "id": IdentityProviderId("idp"),
             "protocol": Protocol.OIDC,

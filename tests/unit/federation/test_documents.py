@@ -427,6 +427,8 @@ MISTAKES: dict[str, Mistake] = {
     "mfa_is_no_boolean": (PORI, "{mfa: true}", "{mfa: yes}", 14, "assurance.urn:x:token.mfa", "must be true or false"),
     "issuer_by_http": (ULVILA, "https://login", "http://login", 5, "issuer", "must be https"),
     "issuer_with_query": (ULVILA, "v2.0", "v2.0?x=1", 5, "issuer", "has no query"),
+    "issuer_of_every_tenant": (ULVILA, "https://login.example/9c1d/v2.0", "https://login.microsoftonline.com/common/v2.0", 5, "issuer", "common stands for every tenant: write https://login.microsoftonline.com/TENANT-ID/v2.0"),
+    "issuer_of_no_tenant": (ULVILA, "https://login.example/9c1d/v2.0", "https://login.microsoftonline.com/ulvila.fi/v2.0", 5, "issuer", "must be https://login.microsoftonline.com/TENANT-ID/v2.0"),
     "secret_written_in": (ULVILA, "env:ULVILA_SECRET", "hunter2", 7, "client_secret", "secrets are never written in: name it by env:NAME or file:PATH"),
     "secret_not_set": (ULVILA, "env:ULVILA_SECRET", "env:NO_SUCH", 7, "client_secret", "the environment variable NO_SUCH is not set"),
     "secret_missing": (ULVILA, "client_secret: env:ULVILA_SECRET\n", "", 1, "client_secret", "is missing"),
