@@ -82,6 +82,12 @@ def contexts_to_request(
     return tuple(dict.fromkeys(wanted)), comparison
 
 
+def needs_mfa(request: LoginRequest, service: Service) -> bool:
+    """Whether ``answer_context`` will refuse a login that does not prove several factors, whatever else it proves."""
+    asked = request.protocol is Protocol.SAML and set(request.requested_contexts) == {REFEDS_MFA}
+    return service.require.mfa or (asked and request.comparison in (Comparison.EXACT, Comparison.MINIMUM))
+
+
 def answer_context(identity: Identity, request: LoginRequest, service: Service, trace: list[TraceStep]) -> str:
     """What the service is told of the login.
 

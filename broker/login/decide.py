@@ -185,6 +185,7 @@ def _send(
         max_age=request.max_age,
         requested_contexts=contexts,
         comparison=comparison,
+        needs_mfa=assurance.needs_mfa(request, service),
         login_hint=hint if ours else None,
         requesters=(*request.requesters, service.entity_id),
         proxy_count=request.proxy_count,

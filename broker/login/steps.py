@@ -26,7 +26,8 @@ class ChooseOrganisation:
 class SendToIdp:
     """Send the browser to this city. The rest is what the service asked of the login, passed on.
 
-    ``requested_contexts`` are the city's own words. ``requesters`` end with the service.
+    ``requested_contexts`` are the city's own words. ``needs_mfa``: a login without several factors will be refused, so they are
+    no mere wish. ``requesters`` end with the service.
     """
 
     idp: IdentityProviderId
@@ -36,6 +37,7 @@ class SendToIdp:
     max_age: timedelta | None = None
     requested_contexts: tuple[str, ...] = ()
     comparison: Comparison = Comparison.EXACT
+    needs_mfa: bool = False
     login_hint: str | None = None
     requesters: tuple[str, ...] = ()
     proxy_count: int | None = None

@@ -6,7 +6,16 @@ where the city cannot even be asked.
 
 from __future__ import annotations
 
-from broker.errors import HomeAnswerInvalid, HomeUnreachable, InvalidServiceRequest, RequirementNotMet, UserFault
+from broker.errors import (
+    RESPONDER,
+    SAML_STATUS,
+    HomeAnswerInvalid,
+    HomeRefused,
+    HomeUnreachable,
+    InvalidServiceRequest,
+    RequirementNotMet,
+    UserFault,
+)
 
 # --- a service's authorization request ---------------------------------------------------------------------------------
 
@@ -236,6 +245,15 @@ class WrongCallbackIssuer(HomeAnswerInvalid):
     """RFC 9207 2.4: ``iss`` of the response is another issuer than the one that was asked, or is missing though promised."""
 
     code = "oidc_wrong_callback_issuer"
+
+
+class HomeContextNotMet(HomeRefused):
+    """OIDC Core 5.5.1.1: the city could not meet the essential acr, by which a second factor was demanded of it."""
+
+    code = "oidc_home_context_not_met"
+    message_key = "mfa_not_proven"
+    saml_status = (RESPONDER, SAML_STATUS + "NoAuthnContext")
+    oauth_error = "unmet_authentication_requirements"
 
 
 class TokenRequestRefused(HomeAnswerInvalid):

@@ -23,7 +23,7 @@ def settings(
 ) -> dict[str, Any]:
     """Of one city, as ``provider.mjs`` reads them. ``client``: how the broker is registered there. ``more``:
     ``claims_in_id_token`` (instead of in userinfo), ``steps_up`` (asks for what acr_values wants of who is logged in),
-    ``takes_pushed_requests`` (and no others)."""
+    ``takes_pushed_requests`` (and no others), ``takes_claims`` (the parameter)."""
     return {
         "algorithm": algorithm,
         "people": people,

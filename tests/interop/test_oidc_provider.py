@@ -308,6 +308,29 @@ def test_a_city_that_does_not_step_up_answers_from_its_session_and_is_not_enough
     assert (page.url.startswith(towns.broker), page.reason) == (True, "mfa_not_proven")
 
 
+def test_core_5_5_1_1_an_essential_acr_makes_oidc_provider_ask_who_is_logged_in_for_a_second_factor(
+    towns: Towns,
+) -> None:
+    """Kokemäki: by its policy as it is."""
+    visitor = towns.visitor()
+    log_in(towns, "kokemaki", visitor)
+
+    page = begin_strong(towns, visitor, "kokemaki")
+
+    assert seen(towns.log_in(visitor, page, "kaisa", ONE_TIME))["MELLON_mail"] == "kaisa@kokemaki.fi"
+
+
+def test_core_5_5_1_1_who_cannot_meet_an_essential_acr_is_asked_again_and_may_cancel(towns: Towns) -> None:
+    visitor = towns.visitor()
+    page = begin_strong(towns, visitor, "kokemaki")
+    page = towns.log_in(visitor, page, "kaisa", one_time="")
+    assert prompt(page) == "login"
+
+    page = visitor.submit(page, cancel="yes")
+
+    assert (page.url.startswith(towns.broker), page.reason) == (True, "home_refused")
+
+
 # --- somebody says no ---------------------------------------------------------------------------------------------------
 
 

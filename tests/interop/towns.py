@@ -3,7 +3,7 @@ Ulvila alone and ``/mfa/`` asks for several factors, and a client of OpenID Conn
 
 Pori is registered with a secret, signs by RS256 and tells of its people in userinfo. Ulvila takes the broker's key, signs by
 ES256 and tells everything in the ID token. Harjavalta knows another secret than the broker has. Kokemäki takes the broker's key
-and pushed authorization requests alone.
+and pushed authorization requests alone, and knows the claims parameter.
 """
 
 from __future__ import annotations
@@ -198,7 +198,7 @@ class Towns:
 
     def choose(self, visitor: Visitor, page: Page, city: str) -> Page:
         """On the broker's page, where people name their home."""
-        (link,) = page.tree.xpath("//ul[@id='orgs']//a[contains(., $name)]/@href", name=city.capitalize())
+        (link,) = page.tree.xpath("//ul[@id='orgs']//a/@href[contains(., $wanted)]", wanted=f"organisation={city}")
         return visitor.open(self.broker + str(link))
 
     def log_in(self, visitor: Visitor, page: Page, person: str, one_time: str | None = None) -> Page:
@@ -282,7 +282,7 @@ def _settings(city: str, broker: str) -> dict[str, Any]:
     if city == "ulvila":
         return oidc_provider.settings("ES256", people, client, claims_in_id_token=True, steps_up=True)
     if city == "kokemaki":
-        return oidc_provider.settings("RS256", people, client, takes_pushed_requests=True)
+        return oidc_provider.settings("RS256", people, client, takes_pushed_requests=True, takes_claims=True)
     client["client_secret"] = SECRET if city == "pori" else _WRONG_SECRET
     return oidc_provider.settings("RS256", people, client)
 

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from broker.errors import HomeRefused, HomeUnreachable, NoPassive
 from broker.fetch import Fetched, Fetcher
 from broker.oidc import json_object
-from broker.oidc.errors import CallbackMalformed, TokenRequestRefused, WrongCallbackIssuer
+from broker.oidc.errors import CallbackMalformed, HomeContextNotMet, TokenRequestRefused, WrongCallbackIssuer
 from broker.oidc.rp import authenticated_request
 from broker.oidc.rp.authenticated_request import Proof
 from broker.oidc.rp.authorization_request import Sent
 from broker.oidc.rp.discovery import ProviderMetadata
 
 _NEEDS_A_PAGE = frozenset({"login_required", "interaction_required", "account_selection_required", "consent_required"})
+_CONTEXT_NOT_MET = "unmet_authentication_requirements"
 _UNAVAILABLE = frozenset({"server_error", "temporarily_unavailable"})
 _OTHERS = frozenset(
     {"access_denied", "invalid_request", "unauthorized_client", "unsupported_response_type", "invalid_scope"}
@@ -89,9 +90,14 @@ def read_tokens(fetched: Fetched) -> Tokens:
 
 
 def _refuse(error: str, *, passive: bool) -> None:
-    """RFC 6749 4.1.2.1, OIDC Core 3.1.2.6. Only values that the standards know are repeated in the detail."""
+    """RFC 6749 4.1.2.1, OIDC Core 3.1.2.6, OpenID Connect Core Error Code unmet_authentication_requirements 1.0.
+
+    Only values that the standards know are repeated in the detail.
+    """
     if passive and error in _NEEDS_A_PAGE:
         raise NoPassive(f"the city needs a page: {error}")
     if error in _UNAVAILABLE:
         raise HomeUnreachable(f"the city answered {error}")
+    if error == _CONTEXT_NOT_MET:
+        raise HomeContextNotMet(f"the city answered {error}")
     raise HomeRefused(f"the city answered {error if error in _OTHERS | _NEEDS_A_PAGE else 'an unknown error'}")

@@ -31,7 +31,8 @@ class MetadataUnusable(Exception):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderMetadata:
     """``sends_issuer``: every authorization response has ``iss`` (RFC 9207 3). ``pushed_requests``: where authorization requests
-    are pushed to (RFC 9126 5). ``auth_methods``, ``auth_algorithms``: by which we may prove ourselves; None where nothing is said.
+    are pushed to (RFC 9126 5). ``takes_claims``: the claims parameter (OIDC Core 5.5). ``contexts``: the values of acr that it
+    names. ``auth_methods``, ``auth_algorithms``: by which we may prove ourselves; None where nothing is said.
     """
 
     issuer: str
@@ -41,6 +42,8 @@ class ProviderMetadata:
     userinfo_endpoint: str | None = None
     sends_issuer: bool = False
     pushed_requests: str | None = None
+    takes_claims: bool = False
+    contexts: tuple[str, ...] = ()
     auth_methods: tuple[str, ...] | None = None
     auth_algorithms: tuple[str, ...] | None = None
 
@@ -67,6 +70,8 @@ def read_metadata(body: bytes, issuer: str) -> ProviderMetadata:
         userinfo_endpoint=_optional_endpoint(found, "userinfo_endpoint", issuer),
         sends_issuer=found.get("authorization_response_iss_parameter_supported") is True,
         pushed_requests=pushed_requests,
+        takes_claims=found.get("claims_parameter_supported") is True,
+        contexts=_texts(found, "acr_values_supported") or (),
         auth_methods=_texts(found, "token_endpoint_auth_methods_supported"),
         auth_algorithms=_texts(found, "token_endpoint_auth_signing_alg_values_supported"),
     )

@@ -46,13 +46,13 @@ class OidcRelyingParty:
         """Raises: HomeUnreachable, PushRefused."""
         assert idp.oidc is not None
         sent = authorization_request.new(step, idp.oidc.issuer, self._clock())
-        fields = authorization_request.fields_of(
-            idp.oidc, step, sent, redirect_uri=self._redirect_uri, state=transaction.id
-        )
         provider = self._providers.of(idp.oidc.issuer)
         async with self._one_deadline(idp, provider) as fetcher:
             metadata = await provider.metadata()
             authenticated_request.check(idp.oidc, metadata, self._signer)
+            fields = authorization_request.fields_of(
+                metadata, idp.oidc, step, sent, redirect_uri=self._redirect_uri, state=transaction.id
+            )
             if metadata.pushed_requests is not None:
                 proof = authenticated_request.proof(idp.oidc, metadata, self._signer, self._clock())
                 request_uri = await pushed_request.push(metadata.pushed_requests, fields, proof, fetcher)

@@ -52,6 +52,7 @@ function configuration(settings) {
     pkce: { required: () => true },
     findAccount: (_, id) => settings.people[id] && { accountId: id, claims: () => ({ sub: id, ...settings.people[id] }) },
     features: {
+      claimsParameter: { enabled: Boolean(settings.takes_claims) },
       devInteractions: { enabled: false },
       pushedAuthorizationRequests: {
         enabled: Boolean(settings.takes_pushed_requests),
@@ -99,7 +100,8 @@ async function answer(provider, settings, { prompt, params, session }, fields) {
 
 function page(settings, { prompt, params }) {
   const hint = String(params.login_hint ?? '').replace(/[&<>"]/g, (each) => `&#${each.charCodeAt(0)};`);
-  const wanted = (params.acr_values ?? '').split(' ').includes(settings.strong);
+  const essential = JSON.parse(params.claims ?? '{}').id_token?.acr?.values ?? [];
+  const wanted = [...(params.acr_values ?? '').split(' '), ...essential].includes(settings.strong);
   const login = `<input name="login" value="${hint}"><input name="password" type="password">`;
   const inputs = prompt.name === 'login' ? login + (wanted ? '<input name="one_time">' : '') : '';
   const buttons = '<button>Go on</button><button name="cancel" value="yes">Cancel</button>';

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from datetime import timedelta
 from typing import Any
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from broker.errors import HomeAnswerInvalid, HomeLoginTooOld
 from broker.login.identity import VerifiedAssertion
@@ -27,6 +30,7 @@ from broker.oidc.errors import (
 from tests.unit.oidc.parties import CITY_CLIENT_ID, EC_KEY, FOREIGN_KEY, NOW, RSA_KEY, CitySide, public_jwk
 
 SECONDS = int(NOW.timestamp())
+ED_KEY = ed25519.Ed25519PrivateKey.generate()
 
 
 async def test_core_3_1_3_7_a_good_token_is_taken(home: CitySide) -> None:
@@ -100,6 +104,46 @@ async def test_core_3_1_3_7_accepts_within_the_skew_and_the_forms_that_are_allow
     home: CitySide, claims: dict[str, Any]
 ) -> None:
     assert await home.log_in(**claims)
+
+
+@pytest.mark.parametrize(
+    ("key", "algorithm"),
+    [
+        (RSA_KEY, "RS256"),
+        (RSA_KEY, "RS384"),
+        (RSA_KEY, "RS512"),
+        (RSA_KEY, "PS256"),
+        (EC_KEY, "ES256"),
+        (ED_KEY, "EdDSA"),
+    ],
+)
+@pytest.mark.parametrize("right", [True, False])
+async def test_core_3_1_3_8_at_hash_is_by_the_hash_of_the_tokens_own_algorithm(
+    home: CitySide, key: Any, algorithm: str, right: bool
+) -> None:
+    home.city.jwks = [public_jwk(key, kid="k1")]
+    transaction = await home.depart()
+    length = 512 if algorithm == "EdDSA" else int(algorithm[-3:])
+    digest = hashlib.new(f"sha{length}", b"at-1" if right else b"at-2").digest()
+    at_hash = base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
+    home.city.id_token = home.city.sign({**home.city.claims, "at_hash": at_hash}, key, algorithm)
+    if right:
+        assert await home.arrive(transaction)
+    else:
+        with pytest.raises(WrongAtHash):
+            await home.arrive(transaction)
+
+
+# --- (12) acr ---------------------------------------------------------------------------------------------------------
+
+
+async def test_core_3_1_3_7_12_acr_and_amr_count_only_where_they_are_signed(home: CitySide) -> None:
+    """What they prove is judged by the registration: tests/unit/attributes/test_assurance.py."""
+    home.city.userinfo = {"sub": "sub-1", "acr": "https://refeds.org/profile/mfa", "amr": ["mfa"], "auth_time": SECONDS}
+    assertion = await home.log_in()
+
+    assert (assertion.authn_context, assertion.authn_methods, assertion.authn_instant) == (None, (), None)
+    assert not {"acr", "amr", "auth_time"} & assertion.attributes.keys()
 
 
 # --- (13) auth_time and max_age ---------------------------------------------------------------------------------------

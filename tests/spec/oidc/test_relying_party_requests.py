@@ -16,7 +16,7 @@ from broker.errors import Fault, HomeRefused, HomeUnreachable, NoPassive
 from broker.fetch import open_fetcher
 from broker.keys.keyring import KeyUse
 from broker.oidc import pkce
-from broker.oidc.errors import CallbackMalformed, TokenRequestRefused, WrongCallbackIssuer
+from broker.oidc.errors import CallbackMalformed, HomeContextNotMet, TokenRequestRefused, WrongCallbackIssuer
 from broker.oidc.rp.discovery import MetadataUnusable, read_metadata
 from tests.unit.oidc.parties import BASE_URL, CITY_CLIENT_ID, CITY_SECRET, CitySide
 
@@ -79,6 +79,45 @@ async def test_rfc6749_3_1_the_query_of_an_authorization_endpoint_is_kept(home: 
     assert query_of(home.url)["p"] == "policy"
 
 
+MFA = "https://refeds.org/profile/mfa"
+STRONG = {"claims_parameter_supported": True, "acr_values_supported": [MFA, "urn:city:pwd"]}
+
+
+async def test_core_5_5_1_1_a_second_factor_that_is_needed_is_asked_for_as_an_essential_acr(home: CitySide) -> None:
+    home.city.metadata = STRONG
+    await home.depart(needs_mfa=True, requested_contexts=(MFA, "urn:unknown"))
+    asked = query_of(home.url)
+    assert json.loads(asked["claims"]) == {"id_token": {"acr": {"essential": True, "values": [MFA]}}}
+    assert "acr_values" not in asked
+
+
+@pytest.mark.parametrize(
+    ("metadata", "step"),
+    [
+        pytest.param({}, {}, id="the_city_says_nothing"),
+        pytest.param({"claims_parameter_supported": True}, {}, id="it_names_no_acr"),
+        pytest.param({**STRONG, "acr_values_supported": ["urn:city:pwd"]}, {}, id="it_names_another_acr"),
+        pytest.param({**STRONG, "claims_parameter_supported": False}, {}, id="it_takes_no_claims"),
+        pytest.param({**STRONG, "claims_parameter_supported": "true"}, {}, id="it_does_not_say_so_in_json"),
+        pytest.param(STRONG, {"needs_mfa": False}, id="it_is_a_wish"),
+    ],
+)
+async def test_core_5_5_1_1_else_it_stays_a_wish(
+    home: CitySide, metadata: dict[str, Any], step: dict[str, Any]
+) -> None:
+    home.city.metadata = metadata
+    await home.depart(**{"needs_mfa": True, "requested_contexts": (MFA,), **step})
+    asked = query_of(home.url)
+    assert asked["acr_values"] == MFA
+    assert "claims" not in asked
+
+
+async def test_core_5_5_1_1_nothing_is_asked_for_where_no_context_is_registered(home: CitySide) -> None:
+    home.city.metadata = STRONG
+    await home.depart(needs_mfa=True)
+    assert not {"claims", "acr_values"} & query_of(home.url).keys()
+
+
 # --- the callback -----------------------------------------------------------------------------------------------------
 
 
@@ -88,6 +127,20 @@ async def test_rfc9207_2_4_another_issuer_is_refused_before_the_code_is_used(hom
     with pytest.raises(WrongCallbackIssuer):
         await home.arrive(transaction, iss=issuer)
     assert "/token" not in home.city.paths()
+
+
+@pytest.mark.parametrize("promised", [True, False, None])
+async def test_rfc9207_2_4_the_issuer_that_was_asked_is_taken(home: CitySide, promised: bool | None) -> None:
+    home.city.metadata = {"authorization_response_iss_parameter_supported": promised}
+    assert await home.arrive(await home.depart(), iss=home.city.issuer)
+
+
+@pytest.mark.parametrize("iss", ["https://evil.example", None])
+async def test_rfc9207_2_an_error_is_held_to_its_issuer_too(home: CitySide, iss: str | None) -> None:
+    home.city.metadata = {"authorization_response_iss_parameter_supported": True}
+    transaction = await home.depart()
+    with pytest.raises(WrongCallbackIssuer):
+        await home.arrive(transaction, code=None, error="access_denied", iss=iss)
 
 
 async def test_rfc9207_2_4_a_missing_issuer_is_refused_where_it_is_promised(home: CitySide) -> None:
@@ -117,6 +170,8 @@ async def test_rfc6749_4_1_2_a_response_without_a_usable_code_is_refused(home: C
         ("access_denied", True, HomeRefused),
         ("server_error", False, HomeUnreachable),
         ("temporarily_unavailable", True, HomeUnreachable),
+        ("unmet_authentication_requirements", False, HomeContextNotMet),
+        ("unmet_authentication_requirements", True, HomeContextNotMet),
         ("<script>", False, HomeRefused),
     ],
 )

@@ -12,6 +12,7 @@ from broker.attributes.assurance import (
     REFEDS_SFA,
     answer_context,
     contexts_to_request,
+    needs_mfa,
     understand,
 )
 from broker.attributes.errors import ContextNotMet
@@ -135,6 +136,34 @@ def test_a_product_that_takes_no_context_is_asked_for_none(
     for service in (a_service(), a_service(require=Requirements(mfa=True))):
         request = a_request(requested_contexts=(REFEDS_MFA,), comparison=Comparison.MINIMUM)
         assert contexts_to_request(request, service, idp) == ((), Comparison.EXACT)
+
+
+@pytest.mark.parametrize(
+    ("request_", "needed"),
+    [
+        pytest.param({"requested_contexts": (REFEDS_MFA,)}, True, id="a_demand"),
+        pytest.param({"requested_contexts": (REFEDS_MFA,), "comparison": Comparison.MINIMUM}, True, id="or_more"),
+        pytest.param({"requested_contexts": (REFEDS_MFA,), "comparison": Comparison.MAXIMUM}, False, id="or_less"),
+        pytest.param({"requested_contexts": (REFEDS_MFA,), "comparison": Comparison.BETTER}, False, id="not_this_one"),
+        pytest.param({"requested_contexts": (REFEDS_MFA, FALLBACK)}, False, id="or_a_password"),
+        pytest.param({"requested_contexts": (REFEDS_MFA,), "protocol": Protocol.OIDC}, False, id="a_wish"),
+        pytest.param({}, False, id="nothing"),
+    ],
+)
+def test_several_factors_are_needed_where_a_login_without_them_will_be_refused(
+    request_: dict[str, Any],
+    needed: bool,
+    a_request: Any,
+    a_service: Any,
+    an_identity: Any,
+    trace: list[TraceStep],
+) -> None:
+    request = a_request(**{"protocol": Protocol.SAML, **request_})
+    assert needs_mfa(request, a_service()) is needed
+    assert needs_mfa(request, a_service(require=Requirements(mfa=True)))
+    if needed:
+        with pytest.raises(MfaNotProven):
+            answer_context(an_identity(authn_context=None, mfa=False), request, a_service(), trace)
 
 
 # --- what the service is told -------------------------------------------------------------------------------------------
