@@ -415,3 +415,22 @@ def test_P2_the_city_s_answer_is_of_no_use_again_nor_in_another_browser(towns: T
     assert "code" in answer(visitor.open(url))
     again = visitor.open(url)
     assert (again.status, again.reason) == (400, "login_used_or_expired")
+
+
+# --- the city's session ends ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("city", ["pori", "ulvila"])
+def test_back_channel_logout_2_who_logs_out_at_the_city_keeps_no_refresh_token(towns: Towns, city: str) -> None:
+    visitor, stays = towns.visitor(), towns.visitor()
+    token, others = (towns.tokens(log_in(towns, city, each))["refresh_token"] for each in (visitor, stays))
+    first = towns.ask(grant_type="refresh_token", refresh_token=token)
+    assert first.status_code == 200, first.text
+
+    done = visitor.submit(visitor.open(f"{towns.issuers[city]}/session/end"), logout="yes")
+    assert done.status == 200, done.text
+
+    after = towns.ask(grant_type="refresh_token", refresh_token=first.json()["refresh_token"])
+    assert (after.status_code, after.json()["error"]) == (400, "invalid_grant")
+    # The same person in another browser has another session there.
+    assert towns.ask(grant_type="refresh_token", refresh_token=others).status_code == 200

@@ -153,6 +153,7 @@ client:
   client_secret: env:BENCH_SERVICE_SECRET
   redirect_uris: [CLIENT]
   token_endpoint_auth_method: client_secret_basic
+  grant_types: [authorization_code, refresh_token]
 attributes:
   - {name: mail, purpose: {en: Notifications}, required: true}
   - {name: displayName, purpose: {en: Shown beside edits}}
@@ -208,10 +209,20 @@ class Towns:
         page = visitor.submit(page, login=person, password=PASSWORD, **second)
         return visitor.submit(page) if prompt(page) == "consent" else page
 
+    def tokens(self, page: Page) -> dict[str, Any]:
+        """Of the person who came back to the client."""
+        found = self.ask(grant_type="authorization_code", code=answer(page)["code"], redirect_uri=CLIENT)
+        assert found.status_code == 200, found.text
+        tokens: dict[str, Any] = found.json()
+        return tokens
+
+    def ask(self, **form: str) -> requests.Response:
+        """What the client gets at the token endpoint."""
+        return requests.post(f"{self.broker}/oidc/token", data=form, auth=("client", SECRET), timeout=10)
+
     def claims(self, page: Page) -> dict[str, Any]:
         """Of the person who came back to the client: userinfo's and the ID token's together."""
-        form = {"grant_type": "authorization_code", "code": answer(page)["code"], "redirect_uri": CLIENT}
-        got = requests.post(f"{self.broker}/oidc/token", data=form, auth=("client", SECRET), timeout=10).json()
+        got = self.tokens(page)
         keys = jwt.PyJWKSet.from_dict(requests.get(f"{self.broker}/oidc/jwks", timeout=10).json())
         key = keys[jwt.get_unverified_header(got["id_token"])["kid"]]
         signed: dict[str, Any] = jwt.decode(got["id_token"], key, algorithms=["RS256"], audience="client")
@@ -276,7 +287,11 @@ def _settings(city: str, broker: str) -> dict[str, Any]:
         person: {"xms_edov": True, "employeeid": f"{city}-{person}", **claims}
         for person, claims in _PEOPLE[city].items()
     }
-    client: dict[str, object] = {"redirect_uris": [f"{broker}/oidc/callback"]}
+    client: dict[str, object] = {
+        "redirect_uris": [f"{broker}/oidc/callback"],
+        "backchannel_logout_uri": f"{broker}/oidc/backchannel_logout",
+        "backchannel_logout_session_required": True,
+    }
     if city in ("ulvila", "kokemaki"):
         client |= {"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": f"{broker}/oidc/jwks"}
     if city == "ulvila":

@@ -52,6 +52,7 @@ function configuration(settings) {
     pkce: { required: () => true },
     findAccount: (_, id) => settings.people[id] && { accountId: id, claims: () => ({ sub: id, ...settings.people[id] }) },
     features: {
+      backchannelLogout: { enabled: true },
       claimsParameter: { enabled: Boolean(settings.takes_claims) },
       devInteractions: { enabled: false },
       pushedAuthorizationRequests: {
