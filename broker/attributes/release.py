@@ -48,6 +48,10 @@ BUNDLES: Mapping[str, tuple[str, ...]] = {
 ACCOMPANIES = {"mail": "mailVerified", "employeeNumber": "homeOrganization"}
 """What is always released beside an attribute: the judgement of an address, and where a number is unique."""
 
+NOT_REGISTERED = "the service did not register it"
+NOT_ALLOWED = "the home organisation does not allow it"
+"""Notes of what is withheld though it was there."""
+
 SUBJECT_IDENTIFIERS = ("subjectId", "pairwiseId", "uniqueId")
 
 
@@ -58,16 +62,16 @@ def release(
     ids = _identifiers(identity, service, organisation, keys)
     available = _available(identity, organisation, ids)
     forbidden = organisation.withhold if service.owner != organisation.id else frozenset()
-    wanted = _wanted(service)
+    wished = wanted(service)
     released: dict[str, tuple[str, ...]] = {}
     for name in ATTRIBUTES:
         values = available.get(name, ())
-        reason = _kept_back(name, values, wanted, forbidden, name in identity.attributes)
+        reason = _kept_back(name, values, wished, forbidden, name in identity.attributes)
         if reason is None:
             released |= _with_languages(name, available)
-            trace.append(_step(name, Verdict.RELEASED, wanted[name], ""))
-        elif values or name in wanted:
-            trace.append(_step(name, Verdict.WITHHELD, wanted.get(name, "not_registered"), reason))
+            trace.append(_step(name, Verdict.RELEASED, wished[name], ""))
+        elif values or name in wished:
+            trace.append(_step(name, Verdict.WITHHELD, wished.get(name, "not_registered"), reason))
     return Release(subject_id=ids["subjectId"][0], pairwise_id=ids["pairwiseId"][0], attributes=released)
 
 
@@ -88,16 +92,16 @@ def as_asked(released: Release, request: LoginRequest, trace: list[TraceStep]) -
 
 def may_get(service: Service, name: str) -> bool:
     """Whether the service's registration admits the attribute, whoever the person is."""
-    return name in _wanted(service)
+    return name in wanted(service)
 
 
 def asked_of_homes(services: Iterable[Service]) -> tuple[str, ...]:
     """The attributes that home organisations must send for these services to get what they need, in the schema's order."""
-    wanted: set[str] = set()
+    asked: set[str] = set()
     for service in services:
         if service.status in (Status.TEST, Status.PRODUCTION):
-            wanted |= {*_wanted(service), *service.require.attributes}
-    return tuple(name for name, each in ATTRIBUTES.items() if name in wanted and _comes_from_home(each))
+            asked |= {*wanted(service), *service.require.attributes}
+    return tuple(name for name, each in ATTRIBUTES.items() if name in asked and _comes_from_home(each))
 
 
 def _comes_from_home(attribute: SchemaAttribute) -> bool:
@@ -125,7 +129,7 @@ def _available(
     return found
 
 
-def _wanted(service: Service) -> Mapping[str, str]:
+def wanted(service: Service) -> Mapping[str, str]:
     """Each attribute that the service may get, with the rule that says so: the first one that does."""
     found: dict[str, str] = {}
     only_required = set(service.entity_categories) == {CODE_OF_CONDUCT}
@@ -142,19 +146,19 @@ def _wanted(service: Service) -> Mapping[str, str]:
 
 
 def _kept_back(
-    name: str, values: tuple[str, ...], wanted: Mapping[str, str], forbidden: frozenset[str], was_sent: bool
+    name: str, values: tuple[str, ...], wished: Mapping[str, str], forbidden: frozenset[str], was_sent: bool
 ) -> str | None:
     """Why an attribute is not released; None: it is."""
     if ATTRIBUTES[name].sensitivity is Sensitivity.S3:
         return "restricted: released to no service"
-    if name not in wanted:
-        return "the service did not register it"
-    if name in forbidden:
-        return "the home organisation does not allow it"
-    if (companion := ACCOMPANIES.get(name)) in forbidden:
-        return f"the home organisation does not allow {companion}, without which it means nothing"
+    if name not in wished:
+        return NOT_REGISTERED
     if not values:
         return "unknown: the home could not say" if was_sent else _nobody_said(name)
+    if name in forbidden:
+        return NOT_ALLOWED
+    if (companion := ACCOMPANIES.get(name)) in forbidden:
+        return f"{NOT_ALLOWED}: {companion}, without which it means nothing"
     return None
 
 

@@ -398,6 +398,18 @@ ATTRIBUTES: Mapping[str, SchemaAttribute] = MappingProxyType(
 )
 """Every canonical attribute by its name."""
 
+MADE_OF: Mapping[str, tuple[frozenset[str], ...]] = MappingProxyType(
+    {
+        "displayName": (frozenset({"givenName", "surname"}),),
+        "mailVerified": (frozenset({"mail"}),),
+        "affiliationUnscoped": (frozenset({"affiliation"}), frozenset({"personType"})),
+        "affiliation": (frozenset({"affiliationUnscoped"}),),
+        "commonName": (frozenset({"displayName"}),),
+        "externalAffiliation": (frozenset({"affiliation"}),),
+    }
+)
+"""What is made of other attributes when the home does not send it itself; what is needed for one stands before it, or is sent."""
+
 OIDC_SCOPES = frozenset(each.oidc_scope for each in ATTRIBUTES.values() if each.oidc_scope)
 
 

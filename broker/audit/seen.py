@@ -2,53 +2,32 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select
-
-from broker.audit import records
-from broker.audit.chain import AuditRecord
-from broker.database import instants
-from broker.database.engine import Database
-from broker.database.tables import audit_records
-
-MOST_RECORDS = 5000
-"""The newest ones; more would tell nothing else."""
-
-LOGINS = ("login.answered", "login.refused")
+from broker.audit.events import AuditEvent
 
 Rules = Mapping[tuple[str, str], int]
 """(canonical attribute, source) → in how many logins the source had a value that passed."""
 
 
-async def seen(database: Database, since: datetime) -> Mapping[str, tuple[int, Rules]]:
-    """By identity provider: the logins whose answer was mapped, and their rules. Raises: DatabaseUnavailable."""
-    query = (
-        select(audit_records)
-        .where(audit_records.c.kind.in_(LOGINS), audit_records.c.at >= instants.to_text(since))
-        .order_by(audit_records.c.sequence.desc())
-        .limit(MOST_RECORDS)
-    )
-    return count(await records.read(database, query))
-
-
-def count(found: Iterable[AuditRecord]) -> Mapping[str, tuple[int, Rules]]:
-    logins: Counter[str] = Counter()
+def seen(logins: Iterable[AuditEvent]) -> Mapping[str, tuple[int, Rules]]:
+    """By identity provider: the logins whose answer was mapped, and their rules."""
+    counts: Counter[str] = Counter()
     rules: defaultdict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
-    for record in found:
-        mapped = _mapped(record)
+    for login in logins:
+        mapped = _mapped(login)
         if mapped is not None:
-            logins[record.identity_provider] += 1
-            rules[record.identity_provider].update(mapped)
-    return {idp: (logins[idp], rules[idp]) for idp in logins}
+            counts[login.identity_provider] += 1
+            rules[login.identity_provider].update(mapped)
+    return {idp: (counts[idp], rules[idp]) for idp in counts}
 
 
-def _mapped(record: AuditRecord) -> set[tuple[str, str]] | None:
+def _mapped(login: AuditEvent) -> set[tuple[str, str]] | None:
     """None: the login ended before anything was mapped."""
-    steps = [step for step in json.loads(record.detail).get("trace", ()) if step.get("stage") == "map"]
+    trace: Any = login.detail.get("trace", ())
+    steps = [step for step in trace if step.get("stage") == "map"]
     if not steps:
         return None
     return {(step["subject"], step["rule"]) for step in steps if step.get("verdict") == "mapped"}

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import typer
 
 from broker.app import build_federation, now
+from broker.audit import logins
 from broker.audit.seen import Rules, seen
 from broker.cli.console import Json, out, print_json
 from broker.database.engine import open_database
@@ -29,7 +30,8 @@ from broker.state.open import open_store
 
 _SOON = timedelta(days=30)
 _SEEN_FOR = timedelta(days=30)
-"""How far back logins are looked at for what cities send."""
+_MOST_LOGINS = 5000
+"""How far back logins are looked at for what cities send, and how many at most."""
 
 _MARKS = {
     "ok": "[green]ok     [/]",
@@ -105,7 +107,7 @@ async def _data_findings(settings: Settings) -> list[Finding]:
         database = open_database(settings.database)
         try:
             revision, documents = await Registry(database, now).current()
-            found_in_logins = await seen(database, now() - _SEEN_FOR)
+            found_in_logins = seen(await logins.recent(database, now() - _SEEN_FOR, most=_MOST_LOGINS))
         finally:
             await database.close()
     except BrokerFault as fault:
@@ -133,10 +135,12 @@ async def _data_findings(settings: Settings) -> list[Finding]:
 
 
 def _lint_findings(
-    federation: Federation, logins: Mapping[str, tuple[int, Rules]], documents: DocumentSet
+    federation: Federation, seen_in_logins: Mapping[str, tuple[int, Rules]], documents: DocumentSet
 ) -> list[Finding]:
     places = {(each.kind, each.id): f"{each.path}:{each.line}" for each in documents.documents}
-    seen_by = {IdentityProviderId(id): Seen(logins=count, mapped=rules) for id, (count, rules) in logins.items()}
+    seen_by = {
+        IdentityProviderId(id): Seen(logins=count, mapped=rules) for id, (count, rules) in seen_in_logins.items()
+    }
     return [
         Finding(
             level=each.severity,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from broker.cli import apply, audit, check, demo, explain, export, keys, log, serve
+from broker.cli import apply, audit, check, demo, explain, export, keys, log, replay, serve
 
 app = typer.Typer(
     name="broker",
@@ -21,5 +21,6 @@ app.command("apply")(apply.apply)
 app.command("export")(export.export)
 app.command("log")(log.log)
 app.command("explain")(explain.explain)
+app.command("replay")(replay.replay_logins)
 app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from broker.attributes import home
 from broker.attributes.mapping import effective_rules
-from broker.attributes.schema import ATTRIBUTES, Origin
+from broker.attributes.schema import ATTRIBUTES, MADE_OF, Origin
 from broker.federation.access import covers, finnish_date, organisations_admitted, why_not_in_force
 from broker.federation.model import (
     LANGUAGES,
@@ -29,15 +29,6 @@ ENDS_SOON = timedelta(days=90)
 ENOUGH_LOGINS = 20
 """So many logins say what an identity provider sends; fewer may be chance."""
 
-# attributes.md 2: what is made of others, when the home does not send it itself.
-_MADE_OF: Mapping[str, tuple[frozenset[str], ...]] = {
-    "displayName": (frozenset({"givenName", "surname"}),),
-    "commonName": (frozenset({"displayName"}), frozenset({"givenName", "surname"})),
-    "mailVerified": (frozenset({"mail"}),),
-    "affiliation": (frozenset({"affiliationUnscoped"}), frozenset({"personType"})),
-    "affiliationUnscoped": (frozenset({"affiliation"}), frozenset({"personType"})),
-    "externalAffiliation": (frozenset({"affiliation"}), frozenset({"affiliationUnscoped"}), frozenset({"personType"})),
-}
 _COMPUTED = frozenset({"subjectId", "pairwiseId", "uniqueId"})
 
 
@@ -181,8 +172,9 @@ def _brings(idp: IdentityProvider, name: str, organisation: Organisation, seen: 
 
 
 def _made(name: str, given: Iterable[str]) -> bool:
-    names = frozenset(given)
-    return name in names or any(parts <= names for parts in _MADE_OF.get(name, ()))
+    names = set(given)
+    names |= {each for each, ways in MADE_OF.items() if any(parts <= names for parts in ways)}
+    return name in names or any(parts <= names for parts in MADE_OF.get(name, ()))
 
 
 def _unproven(

@@ -106,6 +106,11 @@ class Registry:
             revision = await _newest(connection)
             return revision, await _read(connection, revision)
 
+    async def at(self, revision: int) -> DocumentSet:
+        """What held at a revision; nothing at 0, or at one that is yet to come."""
+        async with self._database.reading() as connection:
+            return await _read(connection, revision)
+
     async def plan(self, documents: DocumentSet) -> Plan:
         """What ``apply`` would do now."""
         revision, current = await self.current()

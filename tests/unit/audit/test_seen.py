@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from broker.audit.logins import recent
 from broker.audit.seen import seen
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -21,7 +22,7 @@ async def test_rules_that_found_something_are_counted_by_login(database, log, an
         an_event(at=AT, kind="login.refused", identity_provider="ulvila-entra", detail={"trace": [number]})
     )
 
-    found = await seen(database, AT - timedelta(days=1))
+    found = seen(await recent(database, AT - timedelta(days=1), most=100))
 
     logins, rules = found["pori-adfs"]
     assert (logins, dict(rules)) == (3, {("mail", "email"): 3, ("employeeNumber", "employeeid"): 1})
@@ -32,11 +33,17 @@ async def test_a_login_that_ended_before_anything_was_mapped_says_nothing(databa
     await log.append(an_event(at=AT, kind="login.refused", detail={"trace": []}))
     await log.append(an_event(at=AT, kind="request.refused", detail={}))
     await log.append(an_event(at=AT, detail={"trace": [step("eppn", "own_scopes_only", "failed", "scope")]}))
-    assert await seen(database, AT - timedelta(days=1)) == {}
+    assert seen(await recent(database, AT - timedelta(days=1), most=100)) == {}
 
 
 async def test_older_logins_are_left_out(database, log, an_event) -> None:
     await log.append(an_event(at=AT - timedelta(days=31), detail={"trace": [step("mail", "old")]}))
     await log.append(an_event(at=AT, detail={"trace": [step("mail", "new")]}))
-    _, rules = (await seen(database, AT - timedelta(days=30)))["pori-adfs"]
+    _, rules = seen(await recent(database, AT - timedelta(days=30), most=100))["pori-adfs"]
     assert set(rules) == {("mail", "new")}
+
+
+async def test_the_newest_are_taken_where_there_are_too_many(database, log, an_event) -> None:
+    for number in range(3):
+        await log.append(an_event(reference=f"R-{number}", at=AT))
+    assert [each.reference for each in await recent(database, AT, most=2)] == ["R-2", "R-1"]
