@@ -20,7 +20,16 @@ from broker.errors import (
     RequirementNotMet,
     StatusDoesNotAdmit,
 )
-from broker.federation.model import HOME_ZONE, Agreement, Federation, Organisation, OrganisationId, Service, Status
+from broker.federation.model import (
+    HOME_ZONE,
+    AccessException,
+    Agreement,
+    Federation,
+    Organisation,
+    OrganisationId,
+    Service,
+    Status,
+)
 from broker.login.identity import Identity
 from broker.login.steps import Release
 
@@ -103,6 +112,8 @@ def organisations_admitted(service: Service, federation: Federation, now: dateti
     for agreement in federation.agreements_by_party.get(service.owner, ()):
         if covers(agreement, service) and not why_not_in_force(agreement, today):
             admitted |= agreement.parties
+    names = {scope_of(each.person) for each in service.exceptions if in_force(each, today)}
+    admitted |= {id for id, each in federation.organisations.items() if names & {*each.scopes, *each.mail_domains}}
     able = (each for each in admitted if federation.identity_providers_of.get(each))
     return tuple(sorted(each for each in able if _has_testers(federation.organisations[each], service)))
 
@@ -131,6 +142,10 @@ def why_not_in_force(agreement: Agreement, today: date) -> str:
     return ""
 
 
+def in_force(exception: AccessException, today: date) -> bool:
+    return (exception.valid_from or today) <= today <= exception.valid_until
+
+
 def finnish_date(now: datetime) -> date:
     """Agreements run by Finnish calendar days."""
     return now.astimezone(HOME_ZONE).date()
@@ -151,7 +166,8 @@ def status_admits(case: Case) -> str:
 
 
 def own_service_or_agreement_in_force(case: Case) -> str:
-    """An organisation's staff always reach its own services; any other needs an agreement in force."""
+    """An organisation's staff always reach its own services; any other needs an agreement in force, or for one person and a time
+    an exception."""
     organisation, service = case.identity.organisation, case.service
     if organisation == service.owner:
         return "its own service"
@@ -161,6 +177,9 @@ def own_service_or_agreement_in_force(case: Case) -> str:
     for agreement in common:
         if not reasons[agreement.id]:
             return f"by agreement {agreement.id}"
+    for exception in service.exceptions:
+        if exception.person in _names_of(case.identity) and in_force(exception, case.today):
+            return f"by an exception until {exception.valid_until}"
     context = _context(case, "own_service_or_agreement_in_force")
     if not common:
         raise NoAgreement(f"no agreement of {organisation} and {service.owner} covers it", **context)

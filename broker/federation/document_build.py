@@ -31,6 +31,7 @@ from broker.federation.document_types import (
     metadata_path,
 )
 from broker.federation.model import (
+    AccessException,
     Agreement,
     AgreementId,
     AssuranceRule,
@@ -251,6 +252,9 @@ class _Builder:
             names.add(registered.name)
         for name in model.require.__pydantic_extra__:
             self._check_attribute(document, ("require", name), name)
+        for index, exception in enumerate(model.exceptions):
+            if exception.valid_from is not None and exception.valid_until < exception.valid_from:
+                self._note(document, ("exceptions", index, "valid_until"), "is before valid_from")
 
     def _service(self, document: Document, model: models.ServiceModel) -> Service | None:
         metadata = client = None
@@ -276,6 +280,7 @@ class _Builder:
             ),
             status=model.status,
             testers=frozenset(model.testers),
+            exceptions=tuple(AccessException(**each.model_dump()) for each in model.exceptions),
             url=model.url,
             metadata=metadata,
             client=client,

@@ -246,6 +246,15 @@ class RequireModel(_Model):
     mfa: bool = False
 
 
+class ExceptionModel(_Model):
+    """One person whom no agreement admits, by a name as of a tester. Both days included, Finnish time."""
+
+    person: Annotated[str, _checked_by(_tester)]
+    valid_from: date | None = None
+    valid_until: date
+    reason: Plain
+
+
 class _ServiceModel(_Model):
     kind: Literal["service"]
     id: Id
@@ -258,6 +267,7 @@ class _ServiceModel(_Model):
     # A member of an enumeration is asked for by its value: strict mode would want the member itself.
     status: Annotated[Status, Field(strict=False)] = Status.DRAFT
     testers: list[Annotated[str, _checked_by(_tester)]] = []
+    exceptions: list[ExceptionModel] = []
 
 
 class SamlServiceModel(_ServiceModel):

@@ -26,6 +26,7 @@ from broker.federation.model import (
 )
 
 ENDS_SOON = timedelta(days=90)
+EXCEPTION_ENDS_SOON = timedelta(days=14)
 ENOUGH_LOGINS = 20
 """So many logins say what an identity provider sends; fewer may be chance."""
 
@@ -119,6 +120,7 @@ def _services(federation: Federation, seen: SeenBy, now: datetime) -> Iterator[L
     for service in federation.services.values():
         about = _About("service", service.id)
         yield from _purposes(service, about)
+        yield from _exceptions(service, finnish_date(now), about)
         admitted = [federation.organisations[each] for each in organisations_admitted(service, federation, now)]
         yield from _undeliverable(service, admitted, federation, seen, about)
         yield from _unproven(service, admitted, federation, about)
@@ -130,6 +132,18 @@ def _purposes(service: Service, about: _About) -> Iterator[LintFinding]:
         if missing:
             message = f"{attribute.name} has no purpose in {', '.join(missing)}, so people read another language's"
             yield about.notice("purpose_missing", message, f"add {' and '.join(missing)} to its `purpose`")
+
+
+def _exceptions(service: Service, today: date, about: _About) -> Iterator[LintFinding]:
+    for each in service.exceptions:
+        if each.valid_until < today:
+            message = f"the exception of {each.person} ended on {each.valid_until}"
+            yield about.notice("exception_ended", message, "remove it from `exceptions`")
+        elif each.valid_until - today <= EXCEPTION_ENDS_SOON:
+            message = f"the exception of {each.person} ends on {each.valid_until}"
+            yield about.notice(
+                "exception_ends", message, "ask whether it is still needed, and set a later `valid_until`"
+            )
 
 
 def _undeliverable(

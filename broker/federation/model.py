@@ -209,6 +209,16 @@ class Requirements:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccessException:
+    """One person, by canonical eppn or mail, who reaches a service without an agreement; both days included, Finnish time."""
+
+    person: str
+    valid_from: date | None = None
+    valid_until: date
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OidcClient:
     """Client metadata in the words of RFC 7591. ``client_secret`` is resolved already; never shown, never stored. ``jwks``: the
     client's public keys as JSON. ``default_max_age``: seconds.
@@ -263,6 +273,7 @@ class Service:
 
     ``entity_categories``: category URIs whose bundle of attributes the service gets beside ``attributes``.
     ``testers``: (organisation, canonical eppn or mail) pairs as ``left@scope``, who may log in while ``status`` is test.
+    ``exceptions``: people for whom no agreement is needed, for a time.
 
     SAML only: ``sign_requests``, its AuthnRequests must be signed whatever its metadata says. ``unsolicited``: a login may
     begin here, without a request of it. ``cbc``: its assertions are encrypted by AES-CBC, because it knows nothing better.
@@ -277,6 +288,7 @@ class Service:
     require: Requirements = field(default_factory=Requirements)
     status: Status = Status.DRAFT
     testers: frozenset[str] = frozenset()
+    exceptions: tuple[AccessException, ...] = ()
     url: str | None = None
     sign_requests: bool = False
     unsolicited: bool = False

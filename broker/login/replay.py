@@ -160,6 +160,8 @@ class _Case:
             common = service.owner in agreement.parties and access.covers(agreement, service)
             if common and not access.why_not_in_force(agreement, self._today):
                 return
+        if any(access.in_force(each, self._today) for each in service.exceptions):
+            raise _CannotTellError("whether the person is an exception")
         raise _RefusedError("no_agreement")
 
     def _check_guests(self, service: Service) -> None:

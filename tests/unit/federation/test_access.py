@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -19,6 +20,7 @@ from broker.errors import (
 )
 from broker.federation.access import RULES, admit, may_reach, organisations_admitted, require_attributes
 from broker.federation.model import (
+    AccessException,
     Agreement,
     AgreementId,
     Federation,
@@ -393,3 +395,66 @@ def test_a_service_in_test_is_offered_to_its_testers_organisations(testers: set[
 
 def _requirements(attributes: Mapping[str, set[str]]) -> Requirements:
     return Requirements(attributes={name: frozenset(values) for name, values in attributes.items()})
+
+
+# --- exceptions: one person, for a time ----------------------------------------------------------------------------------------
+
+EEVA = "eeva@harjavalta.fi"
+
+
+def excepted(**changes: Any) -> Service:
+    """Ulvila's service, with Harjavalta's substitute, until the end of June."""
+    given = {"person": EEVA, "valid_until": date(2026, 6, 30), "reason": "substitute", **changes}
+    return a_service(exceptions=(AccessException(**given),))
+
+
+def a_substitute(name: str = "mail", value: str = EEVA) -> Identity:
+    return a_person({name: (value,)}, HARJAVALTA)
+
+
+@pytest.mark.parametrize("name", ["mail", "eppn"])
+def test_an_exception_stands_for_the_agreement(name: str) -> None:
+    trace: list[TraceStep] = []
+    admit(a_substitute(name), excepted(), a_federation(), NOW, trace)
+    assert trace[1].note == "by an exception until 2026-06-30"
+
+
+@pytest.mark.parametrize(
+    ("person", "changes"),
+    [
+        (a_substitute(value="outi@harjavalta.fi"), {}),
+        (a_substitute("displayName"), {}),
+        (a_substitute(), {"valid_until": date(2026, 5, 31)}),
+        (a_substitute(), {"valid_from": date(2026, 6, 2)}),
+    ],
+    ids=["another person", "a name that is no identifier", "ended", "not begun"],
+)
+def test_an_exception_is_for_that_person_and_time(person: Identity, changes: dict[str, Any]) -> None:
+    with pytest.raises(NoAgreement):
+        admit(person, excepted(**changes), a_federation(), NOW, [])
+
+
+@pytest.mark.parametrize("day", [date(2026, 6, 1)])
+def test_both_its_days_count(day: date) -> None:
+    admit(a_substitute(), excepted(valid_from=day, valid_until=day), a_federation(), NOW, [])
+
+
+@pytest.mark.parametrize(
+    ("changes", "refusal"),
+    [
+        ({"status": Status.DRAFT}, StatusDoesNotAdmit),
+        ({"require": Requirements(mfa=True)}, MfaNotProven),
+        ({"require": Requirements(attributes={"personType": frozenset({"employee"})})}, RequirementNotMet),
+    ],
+)
+def test_every_other_rule_holds(changes: dict[str, Any], refusal: type[AccessRefused]) -> None:
+    with pytest.raises(refusal):
+        admit(a_substitute(), replace(excepted(), **changes), a_federation(), NOW, [])
+
+
+def test_the_person_s_organisation_is_offered_while_it_lasts() -> None:
+    assert organisations_admitted(excepted(), a_federation(), NOW) == (HARJAVALTA, ULVILA)
+    ended = excepted(valid_until=date(2026, 5, 31))
+    assert organisations_admitted(ended, a_federation(), NOW) == (ULVILA,)
+    assert may_reach(HARJAVALTA, excepted(), a_federation(), NOW)
+    assert not may_reach(HARJAVALTA, ended, a_federation(), NOW)

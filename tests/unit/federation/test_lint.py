@@ -14,6 +14,7 @@ import pytest
 from broker.federation import lint as lint_module
 from broker.federation.lint import ENOUGH_LOGINS, LintFinding, Seen, SeenBy, Severity, lint
 from broker.federation.model import (
+    AccessException,
     Agreement,
     AgreementId,
     AssuranceRule,
@@ -157,6 +158,20 @@ def test_several_factors_that_a_city_cannot_prove() -> None:
     demanding = {"require": Requirements(mfa=True)}
     assert found(federation(**demanding)) == [("mfa_proven_by_nobody", Severity.ERROR, "rooms")]
     assert found(federation(idps=proof, **demanding)) == [("mfa_not_proven", Severity.WARNING, "rooms")]
+
+
+@pytest.mark.parametrize(
+    ("valid_until", "codes"),
+    [
+        (date(2026, 5, 31), ["exception_ended"]),
+        (date(2026, 6, 1), ["exception_ends"]),
+        (date(2026, 6, 15), ["exception_ends"]),
+        (date(2026, 6, 16), []),
+    ],
+)
+def test_an_exception_that_ends(valid_until: date, codes: list[str]) -> None:
+    exception = AccessException(person="eeva@harjavalta.fi", valid_until=valid_until, reason="substitute")
+    assert [each[0] for each in found(federation(exceptions=(exception,)))] == codes
 
 
 @pytest.mark.parametrize("status", [Status.DRAFT, Status.RETIRED])

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from broker.attributes import trace as traces
 from broker.federation.model import (
+    AccessException,
     AssuranceRule,
     AttributeRule,
     Federation,
@@ -252,6 +253,17 @@ def test_a_service_that_is_tested_cannot_be_told_unless_it_was_so_before() -> No
     assert changed(recorded(tested), tested) == (Change.SAME, "")
     others = federation(status=Status.TEST, testers=frozenset({"outi@pori.fi"}))
     assert changed(recorded(tested), others)[0] is Change.UNKNOWN
+
+
+def test_whether_a_person_is_an_exception_cannot_be_told() -> None:
+    exception = AccessException(person="aino@pori.fi", valid_until=date(2026, 6, 30), reason="substitute")
+    after = federation(agreement={"signed": {}}, exceptions=(exception,))
+    assert changed(RECORD, after) == (Change.UNKNOWN, "whether the person is an exception")
+    ended = replace(exception, valid_until=date(2026, 5, 31))
+    assert changed(RECORD, federation(agreement={"signed": {}}, exceptions=(ended,))) == (
+        Change.REFUSED,
+        "no_agreement",
+    )
 
 
 def test_a_guest_is_refused_where_no_guests_are_admitted_any_more() -> None:
