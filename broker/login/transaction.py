@@ -25,7 +25,7 @@ TransactionId = NewType("TransactionId", str)
 ReferenceCode = NewType("ReferenceCode", str)
 
 LIFETIME = timedelta(minutes=15)
-# No 0 O 1 I: codes are read aloud on the telephone.
+# 32 of them. No 0 O 1 I: codes are read aloud on the telephone.
 _LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 
 
@@ -42,7 +42,8 @@ def new_transaction_id() -> TransactionId:
 
 def new_reference_code() -> ReferenceCode:
     """Names a login to people: on pages, in the log (as its correlation id) and in the audit. 40 bits: ``K7M2-9QXA``."""
-    letters = "".join(secrets.choice(_LETTERS) for _ in range(8))
+    number = secrets.randbits(40)
+    letters = "".join(_LETTERS[number >> shift & 31] for shift in range(0, 40, 5))
     return ReferenceCode(f"{letters[:4]}-{letters[4:]}")
 
 

@@ -164,6 +164,7 @@ client:
   client_secret: env:BENCH_SERVICE_SECRET
   redirect_uris: ["{parties.redirect_uri}"]
   token_endpoint_auth_method: client_secret_basic
+  id_token_signed_response_alg: ES256
 attributes:
 {attributes}
 status: production

@@ -85,11 +85,9 @@ class Tokens:
         return _named(client, _secret() if refreshable else None)
 
     async def issue(self, login: LoginGrant, asked: Asked, named: Named) -> Mapping[str, object]:
-        """The token response (RFC 6749 5.1). Raises: InvalidGrant, InvalidDpopProof, CertificateMissing, ClientKeysUnavailable,
+        """The token response (RFC 6749 5.1). Raises: InvalidDpopProof, CertificateMissing, ClientKeysUnavailable,
         StateUnavailable."""
         now = self._clock()
-        if await self._sessions.has_ended(login.home_session, login.answered_at):
-            raise InvalidGrant("the person's session at home has ended", service=asked.service.id)
         if named.family is None:
             return await self._issued(login, asked, named, now)
         await self._grants.put(FAMILY, named.family, login.service.encode(), login.until - now)
@@ -112,7 +110,7 @@ class Tokens:
             await self.end(grant.family)
             await self._audit.append(_refreshing("token.refresh_refused", grant.login, asked, now, NoAgreement.code))
             raise InvalidGrant("the home organisation may no longer reach the service", service=service.id)
-        if await self._sessions.has_ended(grant.login.home_session, grant.login.answered_at):
+        if await self.has_ended_at_home(grant.login):
             await self.end(grant.family)
             await self._audit.append(_refreshing("token.refresh_refused", grant.login, asked, now, HOME_SESSION_ENDED))
             raise InvalidGrant("the person's session at home has ended", service=service.id)
@@ -122,6 +120,10 @@ class Tokens:
             issued = {**issued, "refresh_token": await self._refresh_token(login, asked, grant.family, now)}
         await self._audit.append(_refreshing("token.refreshed", login, asked, now))
         return issued
+
+    async def has_ended_at_home(self, login: LoginGrant) -> bool:
+        """Asked where tokens are issued long after the login: a code is redeemed within a minute. Raises: StateUnavailable."""
+        return await self._sessions.has_ended(login.home_session, login.answered_at)
 
     async def access_grant(self, token: str) -> AccessGrant | None:
         """What an access token stands for; None when it is unknown or has ended. Raises: StateUnavailable."""

@@ -49,6 +49,8 @@ class TokenEndpoint:
 
     async def _device(self, asked: Asked) -> HttpAnswer:
         login = await self._devices.fetch(required(asked.form, "device_code"), asked)
+        if await self._tokens.has_ended_at_home(login):
+            raise InvalidGrant("the person's session at home has ended", service=asked.service.id)
         return json_answer(await self._tokens.issue(login, asked, self._tokens.name(login, asked.client)))
 
     async def _refresh(self, asked: Asked) -> HttpAnswer:

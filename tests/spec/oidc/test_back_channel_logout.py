@@ -13,6 +13,7 @@ from broker.errors import AuditUnavailable, HomeAnswerInvalid
 from broker.federation.model import Federation, IdentityProviderId
 from broker.oidc.errors import LogoutTokenInvalid, UnknownKey
 from broker.oidc.home_sessions import HomeSessions, names
+from broker.oidc.op.device import read_user_code
 from broker.oidc.rp.back_channel_logout import BackChannelLogout
 from tests.unit.oidc.parties import (
     CITY_CLIENT_ID,
@@ -256,10 +257,14 @@ async def test_2_7_a_session_that_ended_refreshes_nothing(refreshing: ServiceSid
     assert (event.kind, event.reason) == ("token.refresh_refused", "home_session_ended")
 
 
-async def test_2_7_nor_does_a_login_that_was_on_its_way(side: ServiceSide) -> None:
-    answer = await side.answer(await side.begin(), session=SESSION)
+async def test_2_7_nor_does_a_device_get_a_login_of_it(side: ServiceSide) -> None:
+    side.register(grant_types=("urn:ietf:params:oauth:grant-type:device_code",), redirect_uris=())
+    shown = json_of(await side.authorize_device())
+    request = await side.provider.begin_for_device(read_user_code(shown["user_code"]), side.federation)
+    sent = await side.answer(request, session=SESSION)
+    await side.provider.finish_for_device(fields_of(sent)["code"])
     await HomeSessions(side.grants, side.clock).end(CITY_ID, {"sid": "s-1"})
-    assert error_of(await side.exchange(fields_of(answer)["code"])) == "invalid_grant"
+    assert error_of(await side.poll(shown["device_code"])) == "invalid_grant"
 
 
 async def test_2_7_another_session_goes_on(refreshing: ServiceSide) -> None:
