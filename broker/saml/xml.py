@@ -165,7 +165,7 @@ def instant(text: str) -> datetime:
 
 def write_instant(moment: datetime) -> str:
     """``2026-01-31T10:00:00Z``; whole seconds, which every partner reads."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).isoformat()[:19] + "Z"
 
 
 _ID_ATTRIBUTES = ("ID", "Id", "id", f"{{{names.XML}}}id")

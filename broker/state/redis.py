@@ -26,7 +26,7 @@ from broker.state.store import milliseconds
 
 SENTINEL = "redis+sentinel"
 
-_TIMEOUT_SECONDS = 2.0
+_CONNECT_SECONDS = 2.0
 # With reconnection and, with Sentinel, the search for the master. A person waits for several of these at the worst.
 _LONGEST_SECONDS = 4.0
 _CONNECTIONS = 100
@@ -138,8 +138,9 @@ def _by_sentinel(url: SentinelUrl) -> tuple[Sentinel, Redis]:
 
 def _options() -> dict[str, Any]:
     return {
-        "socket_timeout": _TIMEOUT_SECONDS,
-        "socket_connect_timeout": _TIMEOUT_SECONDS,
+        # A command is timed once, around all of it: redis-py's own timers, around each write and read, cost as much as the rest.
+        "socket_timeout": None,
+        "socket_connect_timeout": _CONNECT_SECONDS,
         # A connection that the server closed while it was idle. Not after a timeout: that would double the wait.
         "retry": Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
         "protocol": 2,

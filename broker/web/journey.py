@@ -207,17 +207,17 @@ class Journey:
 
     async def _load(self, id: TransactionId, browser: str) -> LoginTransaction:
         """Raises: LoginUsedOrExpired, OtherBrowser (promise P2). The store knows no login past its time."""
-        transaction = await self._parts.transactions.get(id)
-        structlog.contextvars.bind_contextvars(reference=transaction.reference)
-        if not hmac.compare_digest(transaction.browser, browser):
-            raise OtherBrowser("the login was begun in another browser")
-        return transaction
+        return _of_browser(await self._parts.transactions.get(id), browser)
 
     async def _taken(self, id: TransactionId, browser: str, stage: Stage) -> LoginTransaction:
-        """Looked at first, so that a step out of order leaves the login as it is. Raises: as ``_load``, OutOfOrder."""
-        (await self._load(id, browser)).expect(stage, self._parts.clock())
+        """A step out of order, or in another browser, leaves the login as it is: it is put back. Raises: as ``_load``,
+        OutOfOrder."""
         transaction = await self._parts.transactions.take(id)
-        transaction.expect(stage, self._parts.clock())
+        try:
+            _of_browser(transaction, browser).expect(stage, self._parts.clock())
+        except (OtherBrowser, OutOfOrder):
+            await self._parts.transactions.put(transaction)
+            raise
         return transaction
 
     def _new(self, request: LoginRequest, browser: str) -> LoginTransaction:
@@ -233,6 +233,14 @@ class Journey:
         )
         structlog.contextvars.bind_contextvars(reference=transaction.reference)
         return transaction
+
+
+def _of_browser(transaction: LoginTransaction, browser: str) -> LoginTransaction:
+    """Raises: OtherBrowser."""
+    structlog.contextvars.bind_contextvars(reference=transaction.reference)
+    if not hmac.compare_digest(transaction.browser, browser):
+        raise OtherBrowser("the login was begun in another browser")
+    return transaction
 
 
 def refusal_of(transaction: LoginTransaction) -> Fault:
