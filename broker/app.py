@@ -26,14 +26,21 @@ from broker.federation import documents
 from broker.federation.current import CurrentFederation
 from broker.federation.documents import DocumentErrors, DocumentSet
 from broker.federation.model import Federation, Protocol
+from broker.federation.registered_services import RegisteredServices
 from broker.federation.registry import Registry
 from broker.fetch import Fetcher, open_fetcher
 from broker.keys import keyring
+from broker.keys.client_secrets import ClientSecrets
 from broker.keys.keyring import KeyRing, KeyRingError
 from broker.login.ports import Clock
 from broker.oidc.home_sessions import HomeSessions
+from broker.oidc.jose import Signer
+from broker.oidc.op.client_metadata import Offered
+from broker.oidc.op.discovery import authentication_methods
 from broker.oidc.op.edge import OpenIdProvider
+from broker.oidc.op.initial_access import InitialAccessTokens
 from broker.oidc.op.mutual_tls import MutualTls
+from broker.oidc.op.registration import Registrations
 from broker.oidc.rp.back_channel_logout import BackChannelLogout
 from broker.oidc.rp.edge import OidcRelyingParty
 from broker.saml.idp.edge import SamlIdentityProvider
@@ -58,6 +65,7 @@ from broker.web.middleware import Errors, measured
 from broker.web.operations import Operations
 from broker.web.pages import Pages
 from broker.web.presenter import Presenter
+from broker.web.registration import RegistrationEndpoints
 from broker.web.server import serve_until_stopped
 
 log = structlog.get_logger(__name__)
@@ -87,13 +95,15 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def build_federation(found: DocumentSet, revision: int, *, environment: Mapping[str, str], base: Path) -> Federation:
+def build_federation(
+    found: DocumentSet, revision: int, *, environment: Mapping[str, str], base: Path, generated: ClientSecrets
+) -> Federation:
     """The snapshot of documents. ``base``: the folder from which ``file:`` secrets are named. Raises: DocumentErrors."""
     return documents.build(
         found,
         revision=revision,
         read_metadata=read_facts,
-        secret=lambda reference: documents.resolve_secret(reference, environment, base),
+        secret=documents.secret_resolver(environment, base, generated),
         loaded_at=now(),
     )
 
@@ -128,7 +138,8 @@ async def _open(settings: Settings, clock: Clock, environment: Mapping[str, str]
     await audit.start()
     stack.push_async_callback(audit.close)
     registry = Registry(database, clock)
-    build = partial(build_federation, environment=environment, base=Path.cwd())
+    generated = ClientSecrets(lambda: keys.sealing)
+    build = partial(build_federation, environment=environment, base=Path.cwd(), generated=generated)
     federation = CurrentFederation(registry, build)
     await federation.load()
     REVISION.set(federation().revision)
@@ -140,7 +151,8 @@ async def _open(settings: Settings, clock: Clock, environment: Mapping[str, str]
         )
     )
     health = Health(checks={"database": database.ping, "state": store.ping})
-    app = _application(settings, keys, store, audit, federation, fetcher, health, clock)
+    services = RegisteredServices(registry, build, federation, partial(_refresh, federation))
+    app = _application(settings, keys, store, audit, federation, services, fetcher, health, clock)
     await stack.enter_async_context(_following(federation))
     return Broker(
         settings=settings,
@@ -160,6 +172,7 @@ def _application(
     store: RecordStore,
     audit: DatabaseAuditLog,
     federation: CurrentFederation,
+    services: RegisteredServices,
     fetcher: Fetcher,
     health: Health,
     clock: Clock,
@@ -235,13 +248,29 @@ def _application(
     endpoints = Endpoints(journey, edges, presenter, cookies, federation, certificates)
     devices = DeviceEndpoints(openid_provider, endpoints.begin, presenter, cookies, federation)
     operations = Operations(health, presenter)
+    registrations = RegistrationEndpoints(_registrations(settings, keys, fetcher, services, clock))
     errors = Errors(journey, presenter)
     middlewares = [measured(settings.proxies), cross_origin(), errors.middleware]
     app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT)
     app.add_routes(endpoints.routes())
     app.add_routes(devices.routes())
+    app.add_routes(registrations.routes())
     app.add_routes(operations.routes(metrics_here=not settings.metrics_listen))
     return app
+
+
+def _registrations(
+    settings: Settings, keys: KeyRing, fetcher: Fetcher, services: RegisteredServices, clock: Clock
+) -> Registrations:
+    signer = Signer(keys)
+    methods = authentication_methods(mutual_tls(settings))
+    return Registrations(
+        issuer=settings.base_url,
+        services=services,
+        tokens=InitialAccessTokens(issuer=settings.base_url, signer=signer, clock=clock),
+        offered=Offered(methods=methods, algorithms=signer.algorithms),
+        fetcher=fetcher,
+    )
 
 
 def mutual_tls(settings: Settings) -> MutualTls | None:
@@ -268,11 +297,16 @@ async def _following(federation: CurrentFederation) -> AsyncIterator[None]:
             await task
 
 
+async def _refresh(federation: CurrentFederation) -> None:
+    """Raises: DatabaseUnavailable."""
+    if await federation.refresh():
+        REVISION.set(federation().revision)
+
+
 async def _follow(federation: CurrentFederation) -> None:
     while True:
         await asyncio.sleep(REVISION_POLL_SECONDS)
         try:
-            if await federation.refresh():
-                REVISION.set(federation().revision)
+            await _refresh(federation)
         except BrokerFault as fault:
             log.warning("federation.not_reachable", reason=fault.code)

@@ -274,6 +274,15 @@ class AuditUnavailable(BrokerFault):
     oauth_error = "temporarily_unavailable"
 
 
+class RegistryUnavailable(BrokerFault):
+    """P10: the federation's data could not be changed now: too many change it at once, or what is there cannot be used."""
+
+    code = "registry_unavailable"
+    message_key = "broker_unavailable"
+    http_status = 503
+    oauth_error = "temporarily_unavailable"
+
+
 class Unexpected(BrokerFault):
     """An error that nobody foresaw. The only place that makes one is the outermost middleware."""
 

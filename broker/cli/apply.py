@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import getpass
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from broker.app import build_federation, now
+from broker.app import now
 from broker.audit.events import AuditEvent
 from broker.audit.log import DatabaseAuditLog
 from broker.audit.writer import writer_for
 from broker.cli.console import Json, err, fail, out, print_json
-from broker.cli.opening import database, run
+from broker.cli.opening import build_here, database, run
 from broker.database.engine import Database
 from broker.federation.documents import DocumentErrors, DocumentSet, read_folder
 from broker.federation.metadata_validity import ending
@@ -78,7 +77,7 @@ def _checked(folder: Path) -> DocumentSet:
     """The folder's documents, after every check that the broker itself will make of them."""
     try:
         documents = read_folder(folder)
-        federation = build_federation(documents, 0, environment=os.environ, base=Path.cwd())
+        federation = build_here(documents, 0)
     except DocumentErrors as errors:
         fail("\n".join([*map(str, errors.problems), "Nothing was applied."]))
     for each in ending(federation, now()):

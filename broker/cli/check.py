@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import typer
 
-from broker.app import build_federation, now
+from broker.app import now
 from broker.audit import logins
 from broker.audit.seen import Rules, seen
 from broker.cli.console import Json, out, print_json
+from broker.cli.opening import build_here
 from broker.database.engine import open_database
 from broker.errors import BrokerFault
 from broker.federation.documents import DocumentErrors, DocumentSet
@@ -120,7 +119,7 @@ async def _data_findings(settings: Settings) -> list[Finding]:
     if not documents.documents:
         return [_notice("federation", "no documents yet; bring them in with `broker apply DIR`")]
     try:
-        federation = build_federation(documents, revision, environment=os.environ, base=Path.cwd())
+        federation = build_here(documents, revision)
     except DocumentErrors as errors:
         return [_error(f"{each.path}:{each.line}", f"{each.field}: {each.message}") for each in errors.problems]
     counts = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from broker.cli import apply, audit, check, demo, explain, export, keys, log, replay, serve
+from broker.cli import apply, audit, check, demo, explain, export, keys, log, registration_token, replay, serve
 
 app = typer.Typer(
     name="broker",
@@ -22,5 +22,6 @@ app.command("export")(export.export)
 app.command("log")(log.log)
 app.command("explain")(explain.explain)
 app.command("replay")(replay.replay_logins)
+app.command("registration-token")(registration_token.registration_token)
 app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")

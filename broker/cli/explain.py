@@ -3,21 +3,19 @@ one that has not happened, by a sample of a city's answer."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from broker.app import build_federation
 from broker.attributes import trace as traces
 from broker.audit import explain as records
 from broker.audit.events import AuditEvent
 from broker.cli import dry_run
 from broker.cli.console import Json, fail, out, print_facts, print_json, print_table
 from broker.cli.dry_run import DryRunError, Outcome
-from broker.cli.opening import database, now, registry, run
+from broker.cli.opening import build_here, database, now, registry, run
 from broker.federation.documents import DocumentErrors, DocumentSet, read_folder
 from broker.federation.model import Federation
 from broker.keys import keyring
@@ -148,7 +146,7 @@ async def _federation(folder: Path | None) -> Federation:
     async with registry() as opened:
         revision, documents = await opened.current()
     found: DocumentSet = documents if folder is None else read_folder(folder)
-    return build_federation(found, revision, environment=os.environ, base=Path.cwd())
+    return build_here(found, revision)
 
 
 def _facts(outcome: Outcome) -> dict[str, str]:

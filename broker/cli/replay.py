@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -12,13 +11,12 @@ from typing import Annotated, Any
 
 import typer
 
-from broker.app import build_federation
 from broker.audit import logins
 from broker.audit.events import AuditEvent
 from broker.cli.console import Json, fail, out, print_json, print_table
-from broker.cli.opening import database, now, run
+from broker.cli.opening import build_here, database, now, run
 from broker.database.engine import Database
-from broker.federation.documents import DocumentErrors, DocumentSet, read_folder
+from broker.federation.documents import DocumentErrors, read_folder
 from broker.federation.model import Federation, IdentityProviderId, OrganisationId, ServiceId
 from broker.federation.registry import Registry
 from broker.login.replay import Change, Recorded, Replayed, replay
@@ -76,7 +74,7 @@ async def _replayed(span: timedelta, folder: Path | None) -> list[Replayed]:
         registry = Registry(opened, now)
         revision, documents = await registry.current()
         changed = documents if folder is None else read_folder(folder)
-        federation = _built(changed, revision)
+        federation = build_here(changed, revision)
         events = await logins.recent(opened, now() - span, most=_MOST)
         before = await _federations_of(events, opened)
     recorded = (_recorded(event, before[event.revision]) for event in events if event.revision in before)
@@ -88,14 +86,10 @@ async def _federations_of(events: list[AuditEvent], opened: Database) -> Mapping
     registry, found = Registry(opened, now), {}
     for revision in {event.revision for event in events}:
         try:
-            found[revision] = _built(await registry.at(revision), revision)
+            found[revision] = build_here(await registry.at(revision), revision)
         except DocumentErrors:
             continue
     return found
-
-
-def _built(documents: DocumentSet, revision: int) -> Federation:
-    return build_federation(documents, revision, environment=os.environ, base=Path.cwd())
 
 
 def _recorded(event: AuditEvent, before: Federation) -> Recorded:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from broker.app import Broker, build_federation, opened
@@ -17,6 +18,7 @@ from broker.demo.world import HOST, Ports, PreparedDemo, base_url, prepare, ship
 from broker.federation.documents import read_folder
 from broker.federation.registry import Registry
 from broker.keys import keyring
+from broker.keys.client_secrets import ClientSecrets
 from broker.settings import Settings
 from broker.web.server import listening
 
@@ -61,7 +63,8 @@ def settings_of(prepared: PreparedDemo) -> Settings:
 async def _apply(prepared: PreparedDemo, settings: Settings) -> int | None:
     """Brings the demo's documents into use; None when they are in use already."""
     documents = read_folder(prepared.documents)
-    build_federation(documents, 0, environment=prepared.environment, base=prepared.folder)
+    generated = ClientSecrets(partial(keyring.sealing_key, settings.certs_dir))
+    build_federation(documents, 0, environment=prepared.environment, base=prepared.folder, generated=generated)
     await migrate(settings.database)
     database = open_database(settings.database)
     try:

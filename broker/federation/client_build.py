@@ -73,13 +73,14 @@ def _fapi2_complaints(model: ClientModel) -> Iterator[Complaint]:
             yield name, f"security_profile: fapi2 needs one of {', '.join(FAPI2_ALGORITHMS)}"
 
 
-def client(model: ClientModel, secret: str | None) -> OidcClient:
-    """``secret``: resolved."""
+def client(model: ClientModel, secret: str | None, registration_access_token: str | None = None) -> OidcClient:
+    """``secret``, ``registration_access_token``: resolved."""
     values = {each.name: getattr(model, each.name) for each in fields(OidcClient)}
     listed = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
     fapi2 = model.security_profile == "fapi2"
     own = {
         "client_secret": secret,
+        "registration_access_token": registration_access_token,
         "jwks": None if model.jwks is None else json.dumps(model.jwks, sort_keys=True),
         # RFC 9700 2.1.1: nothing else binds a public client's code to the client. FAPI 2.0 5.3.2.2 (5).
         "require_pkce": model.require_pkce or model.token_endpoint_auth_method == "none" or fapi2,

@@ -25,6 +25,8 @@ class CurrentFederation:
         self._build = build
         self._snapshot = Federation(revision=0, organisations={}, identity_providers={}, services={}, agreements={})
         self._tried = -1
+        # Two builds at once could end in the wrong order.
+        self._refreshing = asyncio.Lock()
 
     def __call__(self) -> Federation:
         return self._snapshot
@@ -37,6 +39,10 @@ class CurrentFederation:
 
     async def refresh(self) -> bool:
         """Whether a newer revision was taken into use. One that cannot be built leaves the last good one, and says so."""
+        async with self._refreshing:
+            return await self._refreshed()
+
+    async def _refreshed(self) -> bool:
         if await self._registry.revision() == self._tried:
             return False
         revision, documents = await self._registry.current()

@@ -5,7 +5,7 @@ Reads the parsed bodies only; a document's text is read anew when there is a pro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
@@ -25,6 +25,7 @@ from broker.federation.document_types import (
     MetadataFacts,
     Problem,
     ReadMetadata,
+    ResolveSecret,
     SecretError,
     UnreadableMetadata,
     leads_out,
@@ -61,10 +62,10 @@ def build(
     *,
     revision: int,
     read_metadata: ReadMetadata,
-    secret: Callable[[str], str],
+    secret: ResolveSecret,
     loaded_at: datetime | None = None,
 ) -> Federation:
-    """The snapshot of these documents. ``secret``: from a reference to the secret, or raises SecretError.
+    """The snapshot of these documents.
 
     Raises: DocumentErrors, with every problem.
     """
@@ -88,7 +89,7 @@ Model = TypeVar("Model", bound=models.DocumentModel)
 class _Builder:
     """Turns documents into the model kind by kind, and notes what is wrong with them."""
 
-    def __init__(self, documents: DocumentSet, read_metadata: ReadMetadata, secret: Callable[[str], str]) -> None:
+    def __init__(self, documents: DocumentSet, read_metadata: ReadMetadata, secret: ResolveSecret) -> None:
         self.found: list[tuple[Document, Location, str]] = []
         self._files = documents.files
         self._read_metadata = read_metadata
@@ -294,8 +295,14 @@ class _Builder:
         needed = client_build.has_secret(model)
         if found:
             return None
-        secret = self._resolved(document, ("client", "client_secret"), model.client_secret, needed=needed)
-        return client_build.client(model, secret) if secret is not None or not needed else None
+        secret = self._own_secret(document, model, "client_secret", needed=needed)
+        token = self._own_secret(document, model, "registration_access_token", needed=False)
+        return client_build.client(model, secret, token) if secret is not None or not needed else None
+
+    def _own_secret(self, document: Document, model: models.ClientModel, member: str, *, needed: bool) -> str | None:
+        """Of our own making, if it is generated: for this member of this client alone."""
+        owner = f"{member} {model.client_id}"
+        return self._resolved(document, ("client", member), getattr(model, member), needed=needed, owner=owner)
 
     # -- what several kinds need
 
@@ -368,13 +375,15 @@ class _Builder:
             if document.body.get(switch) is True and not there:
                 self._note(document, (switch,), f"{path} has no {needed}")
 
-    def _resolved(self, document: Document, location: Location, reference: str | None, *, needed: bool) -> str | None:
+    def _resolved(
+        self, document: Document, location: Location, reference: str | None, *, needed: bool, owner: str = ""
+    ) -> str | None:
         if reference is None:
             if needed:
                 self._note(document, location, "is missing: env:NAME or file:PATH")
             return None
         try:
-            return self._secret(reference)
+            return self._secret(reference, owner)
         except SecretError as error:
             self._note(document, location, str(error))
             return None

@@ -23,6 +23,8 @@ from broker.federation.quirks import QUIRKS
 
 ID_PATTERN = r"^[a-z0-9][a-z0-9-]{0,62}$"
 LANGUAGE_PATTERN = "^(fi|sv|en)$"
+GENERATED = "generated:"
+GENERATED_PATTERN = r"^generated:[A-Za-z0-9_-]{22,86}$"
 
 
 class _Model(BaseModel):
@@ -109,6 +111,12 @@ def _issuer(value: str) -> str:
     """OIDC Discovery 2: without query and fragment."""
     if "?" in _web_address(value):
         raise ValueError("an issuer has no query (?…)")
+    return value
+
+
+def _https(value: str) -> str:
+    if not _web_address(value).startswith("https:"):
+        raise ValueError("must be https")
     return value
 
 
@@ -310,10 +318,13 @@ _PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 
 
 class ClientModel(_Model):
-    """The words of RFC 7591, and ``require_pkce``, ``access_token_format``, ``security_profile``."""
+    """The words of RFC 7591 and 7592, and ``require_pkce``, ``access_token_format``, ``security_profile``.
+
+    ``registration_access_token``: of a service that registered itself, and may change that."""
 
     client_id: Annotated[str, _checked_by(_client_id)]
     client_secret: Plain | None = None
+    registration_access_token: Annotated[str, StringConstraints(pattern=GENERATED_PATTERN)] | None = None
     redirect_uris: list[WebAddress] = []
     token_endpoint_auth_method: ClientAuthenticationMethod = "client_secret_basic"
     token_endpoint_auth_signing_alg: SigningAlgorithm | None = None
@@ -346,6 +357,11 @@ class ClientModel(_Model):
     default_acr_values: list[Plain] = []
     security_profile: Literal["fapi2"] | None = None
     client_uri: WebAddress | None = None
+    logo_uri: WebAddress | None = None
+    policy_uri: WebAddress | None = None
+    tos_uri: WebAddress | None = None
+    contacts: Annotated[list[Text], Field(max_length=20)] = []
+    initiate_login_uri: Annotated[str, _checked_by(_https)] | None = None
 
 
 class OidcServiceModel(_ServiceModel):

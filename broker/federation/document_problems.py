@@ -47,6 +47,7 @@ _IN_WORDS = {
 _PATTERNS = {
     models.ID_PATTERN: "must be lower-case letters, digits and hyphens, at most 63",
     models.LANGUAGE_PATTERN: "unknown language: fi, sv or en",
+    models.GENERATED_PATTERN: "must be generated:NONCE, of 22 to 86 letters, digits, hyphens and underlines",
 }
 
 
@@ -61,6 +62,8 @@ def in_words(detail: ErrorDetails, model: type[BaseModel], document: Document) -
         return "must be text: write it in quotes" if quoted else "must be text"
     if kind == "too_short":
         return f"must have at least {context['min_length']}"
+    if kind == "too_long":
+        return f"must have at most {context['max_length']}"
     if kind in ("literal_error", "enum"):
         return f"must be {context['expected'].replace(chr(39), '')}"
     if kind == "string_pattern_mismatch":

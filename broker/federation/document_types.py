@@ -88,6 +88,11 @@ class SecretError(Exception):
     """A reference to a secret leads to nothing. The message names the reference, never a secret."""
 
 
+ResolveSecret = Callable[[str, str], str]
+"""(reference, owner) → the secret. ``owner``: whose secret and which (``client_secret rooms``), for one that is generated; "":
+of somebody else's making. Raises: SecretError."""
+
+
 def metadata_path(document: Document, name: str) -> str:
     """Metadata is named relative to the document's own folder; here, relative to the documents' folder."""
     return posixpath.normpath(posixpath.join(posixpath.dirname(document.path), name))

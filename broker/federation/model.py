@@ -220,14 +220,15 @@ class AccessException:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OidcClient:
-    """Client metadata in the words of RFC 7591. ``client_secret`` is resolved already; never shown, never stored. ``jwks``: the
-    client's public keys as JSON. ``default_max_age``: seconds.
+    """Client metadata in the words of RFC 7591. ``client_secret`` and ``registration_access_token`` are resolved already; never
+    shown, never stored. ``jwks``: the client's public keys as JSON. ``default_max_age``: seconds.
 
     Beyond RFC 7591: ``access_token_format``, opaque or jwt (RFC 9068); ``security_profile``, fapi2 or none.
     """
 
     client_id: str
     client_secret: str | None = field(default=None, repr=False)
+    registration_access_token: str | None = field(default=None, repr=False)
     redirect_uris: tuple[str, ...] = ()
     token_endpoint_auth_method: str = "client_secret_basic"
     grant_types: tuple[str, ...] = ("authorization_code",)
@@ -250,6 +251,11 @@ class OidcClient:
     tls_client_auth_san_email: str | None = None
     require_pkce: bool = False
     client_uri: str | None = None
+    logo_uri: str | None = None
+    policy_uri: str | None = None
+    tos_uri: str | None = None
+    contacts: tuple[str, ...] = ()
+    initiate_login_uri: str | None = None
     jwks: str | None = None
     jwks_uri: str | None = None
     token_endpoint_auth_signing_alg: str | None = None

@@ -111,6 +111,12 @@ class Registry:
         async with self._database.reading() as connection:
             return await _read(connection, revision)
 
+    async def ever_held(self, kind: str, id: str) -> bool:
+        """Whether any revision, also one before this, holds this document."""
+        query = select(documents_table.c.id).where(documents_table.c.kind == kind, documents_table.c.id == id).limit(1)
+        async with self._database.reading() as connection:
+            return await connection.scalar(query) is not None
+
     async def plan(self, documents: DocumentSet) -> Plan:
         """What ``apply`` would do now."""
         revision, current = await self.current()

@@ -1,4 +1,4 @@
-"""YAML text → plain values, document by document, and the line on which a field stands.
+"""YAML text → plain values, document by document, and the line on which a field stands; and a value → its text.
 
 Stricter than YAML, so that a document means what it looks like: no anchors, aliases, tags or directives, no key twice,
 keys are text, and of plain scalars only ``true``, ``false``, ``null``, whole numbers and dates are anything but text
@@ -8,7 +8,7 @@ keys are text, and of plain scalars only ``true``, ``false``, ``null``, whole nu
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 MAX_DEPTH = 20
+_WIDTH = 120
 Location = tuple[str | int, ...]
 # The parser's events: their published types leave out the attributes that are read here.
 YamlEvent = Any
@@ -89,6 +90,20 @@ def parts(text: str) -> list[Part]:
     ]
 
 
+def first_line(text: str) -> int:
+    """The line on which a document's content begins in its own text, from 1; 1 for a document without a text."""
+    found = parts(text)
+    return found[0].line if found else 1
+
+
+def write(body: Mapping[str, object]) -> str:
+    """A document's text, which ``parts`` reads as the same. Raises: ValueError, for what YAML does not hold as it is."""
+    text = yaml.dump(body, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=_WIDTH)
+    if [part.body for part in parts(text)] != [body]:
+        raise ValueError("the text would mean something else")
+    return text
+
+
 def lines(text: str, locations: list[Location]) -> list[int]:
     """For each field of a document, by how many lines it stands below the document's first; 0 where it is not found.
 
@@ -114,6 +129,12 @@ def _line(node: yaml.Node, location: Location) -> int:
         else:
             break
     return line
+
+
+class _Dumper(yaml.CSafeDumper):
+    def ignore_aliases(self, data: object) -> bool:
+        """A value that stands twice is written out twice."""
+        return True
 
 
 class _Reader:

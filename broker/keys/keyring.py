@@ -191,6 +191,11 @@ def load(folder: Path) -> KeyRing:
     return ring
 
 
+def sealing_key(folder: Path) -> bytes:
+    """The sealing key alone. Raises: KeyRingError, naming the file and what to do."""
+    return _secret(_sealing_file(folder))
+
+
 def _make(folder: Path, state: KeyState, common_name: str, now: datetime, rsa_bits: int) -> list[Path]:
     """The key files of one use and state that are missing. OIDC has one of each kind, and no certificates."""
     if folder.name == KeyUse.OIDC_SIGNING:
@@ -228,7 +233,11 @@ def _new_ec() -> ec.EllipticCurvePrivateKey:
 
 def _secret_files(folder: Path) -> tuple[Path, ...]:
     identifiers = folder / KeyUse.SUBJECT_IDENTIFIERS
-    return identifiers / "subject.key", identifiers / "pairwise.key", folder / KeyUse.SEALING / "active.key"
+    return identifiers / "subject.key", identifiers / "pairwise.key", _sealing_file(folder)
+
+
+def _sealing_file(folder: Path) -> Path:
+    return folder / KeyUse.SEALING / "active.key"
 
 
 def _load_use(folder: Path, use: KeyUse) -> list[Key]:

@@ -1,4 +1,4 @@
-"""What the heart and the edges need from the world. Adapters: ``state/`` and ``audit/``.
+"""What the heart and the edges need from the world. Adapters: ``state/``, ``audit/`` and ``federation/registered_services.py``.
 
 Ports take and return values, never a web request. Every method may raise ``StateUnavailable`` (or ``AuditUnavailable``);
 then nothing was decided, and the login is refused (promise P10).
@@ -6,10 +6,13 @@ then nothing was decided, and the login is refused (promise P10).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from broker.audit.events import AuditEvent
+from broker.federation.model import Federation, ServiceId
+from broker.federation.service_document import Edit, Written
 from broker.login.transaction import LoginTransaction, TransactionId
 
 
@@ -57,6 +60,24 @@ class GrantStore(Protocol):
 class AuditLog(Protocol):
     async def append(self, event: AuditEvent) -> None:
         """Returns when the record is durable and chained (promise P6). Raises: AuditUnavailable."""
+
+
+class ServiceRegistry(Protocol):
+    """Documents of services that a service itself writes. Each change is one revision of the registry, whole or not at all, by
+    ``author`` and for ``reason``; this worker decides by it when the call returns. Every method may raise a BrokerFault.
+
+    A ``body`` is a document's, as ``broker apply`` reads it.
+    """
+
+    async def latest(self) -> Federation:
+        """The newest revision, whichever worker made it."""
+
+    async def add(self, body: Mapping[str, object], *, author: str, reason: str) -> Written:
+        """A service that never was. Raises: DocumentErrors, of this document; ServiceKnown."""
+
+    async def change(self, id: ServiceId, edit: Edit, *, author: str, reason: str) -> Written:
+        """``edit`` may be asked more than once. Raises: what ``edit`` raises; DocumentErrors, of this document; ServiceUnknown;
+        ServiceNeeded."""
 
 
 class Clock(Protocol):

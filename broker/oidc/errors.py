@@ -17,6 +17,9 @@ from broker.errors import (
     UserFault,
 )
 
+_MOST_DESCRIBED = 400
+"""Characters of a description."""
+
 # --- a service's authorization request ---------------------------------------------------------------------------------
 
 
@@ -230,6 +233,48 @@ class PushRefused(HomeAnswerInvalid):
     """RFC 9126 2.3: the city does not take our pushed request or does not know us; ``detail`` has its error value."""
 
     code = "oidc_push_refused"
+
+
+# --- a service that registers itself ------------------------------------------------------------------------------------
+
+
+class _TellsWhy(InvalidServiceRequest):
+    """``detail`` names members and what is wrong with them, and no value: who registers is told all of it."""
+
+    @property
+    def description(self) -> str:
+        """RFC 6749 5.2: visible ASCII without quotation marks and backslashes."""
+        text = self.detail.replace("…", "...").replace('"', "'").replace("\\", "/")
+        return text.encode("ascii", "replace").decode("ascii")[:_MOST_DESCRIBED]
+
+
+class InvalidRedirectUri(_TellsWhy):
+    """RFC 7591 3.2.2: a redirect URI is malformed, or may not be registered; the description says why."""
+
+    code = "oidc_invalid_redirect_uri"
+    oauth_error = "invalid_redirect_uri"
+
+
+class InvalidClientMetadata(_TellsWhy):
+    """RFC 7591 3.2.2: a member of the client metadata cannot be registered; the description names it and says why."""
+
+    code = "oidc_invalid_client_metadata"
+    oauth_error = "invalid_client_metadata"
+
+
+class SoftwareStatementRefused(InvalidServiceRequest):
+    """RFC 7591 3.2.2: no software statement is approved here."""
+
+    code = "oidc_software_statement_refused"
+    oauth_error = "unapproved_software_statement"
+
+
+class RegistrationClosed(InvalidServiceRequest):
+    """RFC 7592 2.2, 2.3: the service is an operator's to change, since it is not in test any more, or others need it."""
+
+    code = "oidc_registration_closed"
+    http_status = 403
+    oauth_error = "access_denied"
 
 
 # --- a city's answer: the authorization response -----------------------------------------------------------------------

@@ -26,11 +26,13 @@ _FOR_PROGRAMS = (
     "/oidc/introspect",
     "/oidc/userinfo",
     "/oidc/device_authorization",
+    "/oidc/register",
     "/oidc/backchannel_logout",
     "/oidc/jwks",
     "/.well-known/openid-configuration",
     "/saml/idp/artifact",
 )
+_REGISTRATIONS = "/oidc/register/"
 
 
 class WrongMethod(PageNotFound):
@@ -99,7 +101,7 @@ class Errors:
 
     async def _refused(self, request: web.Request, fault: Fault) -> web.StreamResponse:
         # By its path: a request with another method has no route.
-        if request.path in _FOR_PROGRAMS:
+        if request.path in _FOR_PROGRAMS or request.path.startswith(_REGISTRATIONS):
             log.warning("request.refused", route=request.path, reason=fault.code)
             return web.json_response(
                 {"error": fault.oauth_error}, status=fault.http_status, headers={"Cache-Control": "no-store"}

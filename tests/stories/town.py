@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from broker.database.migrate import migrate
 from broker.federation.documents import read_folder
 from broker.federation.registry import Registry
 from broker.keys import keyring
+from broker.keys.client_secrets import ClientSecrets
 from broker.settings import Settings
 from broker.web.server import listening
 from tests.bench import oidc, saml
@@ -296,7 +298,8 @@ async def _apply(ground: Ground) -> None:
     settings = Settings(data_dir=ground.folder / "data")
     await migrate(settings.database)
     found = read_folder(ground.documents)
-    build_federation(found, 0, environment=SECRETS, base=ground.folder)
+    generated = ClientSecrets(partial(keyring.sealing_key, ground.certs))
+    build_federation(found, 0, environment=SECRETS, base=ground.folder, generated=generated)
     database = open_database(settings.database)
     try:
         await Registry(database, lambda: datetime.now(UTC)).apply(found, author="test", reason="the town")

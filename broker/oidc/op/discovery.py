@@ -20,13 +20,14 @@ def home_issuer_claim(base_url: str) -> str:
 
 
 def provider_metadata(base_url: str, signer: Signer, mutual_tls: MutualTls | None) -> dict[str, object]:
-    methods = _methods(mutual_tls)
+    methods = authentication_methods(mutual_tls)
     return {
         "issuer": base_url,
         "authorization_endpoint": f"{base_url}/oidc/authorize",
         "token_endpoint": f"{base_url}/oidc/token",
         "userinfo_endpoint": f"{base_url}/oidc/userinfo",
         "jwks_uri": f"{base_url}/oidc/jwks",
+        "registration_endpoint": f"{base_url}/oidc/register",
         "scopes_supported": list(authorization.SCOPES),
         "response_types_supported": ["code"],
         "response_modes_supported": list(authorization.RESPONSE_MODES),
@@ -65,7 +66,7 @@ def provider_metadata(base_url: str, signer: Signer, mutual_tls: MutualTls | Non
     }
 
 
-def _methods(mutual_tls: MutualTls | None) -> list[str]:
+def authentication_methods(mutual_tls: MutualTls | None) -> list[str]:
     """Those by certificate only where certificates can come, and by an authority only where there is one."""
     if mutual_tls is None:
         return list(client_authentication.METHODS)

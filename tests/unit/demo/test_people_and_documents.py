@@ -12,8 +12,9 @@ from broker.demo import oidc_city, saml_city, saml_peer
 from broker.demo.check import services
 from broker.demo.people import PEOPLE, PORI_DIRECTORY, Person
 from broker.demo.world import Ports, PreparedDemo, prepare, shipped_metadata
-from broker.federation.documents import build, read_folder, resolve_secret
+from broker.federation.documents import build, read_folder, secret_resolver
 from broker.federation.model import Federation, IdentityProviderId, Protocol, ServiceId
+from broker.keys.client_secrets import ClientSecrets
 from broker.keys.keyring import SubjectKeys
 from broker.login import decide
 from broker.login.identity import VerifiedAssertion
@@ -37,7 +38,7 @@ def federation(demo: PreparedDemo) -> Federation:
         read_folder(demo.documents),
         revision=1,
         read_metadata=read_facts,
-        secret=lambda reference: resolve_secret(reference, demo.environment, Path(demo.folder)),
+        secret=secret_resolver(demo.environment, Path(demo.folder), ClientSecrets(lambda: b"")),
     )
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -33,7 +34,10 @@ from broker.federation.model import (
     Status,
     SubjectRule,
 )
+from broker.keys import keyring
+from broker.keys.client_secrets import ClientSecrets
 
+GENERATED = ClientSecrets(lambda: b"k" * 32)
 ENVIRONMENT = {"ULVILA_SECRET": "ulvila's secret", "ROOMS_SECRET": "rooms' secret"}
 
 ORGANISATIONS = """\
@@ -154,7 +158,7 @@ def build(found: DocumentSet) -> Federation:
         found,
         revision=7,
         read_metadata=read_metadata,
-        secret=lambda reference: documents.resolve_secret(reference, ENVIRONMENT, Path("/nowhere")),
+        secret=documents.secret_resolver(ENVIRONMENT, Path("/nowhere"), GENERATED),
         loaded_at=datetime(2026, 1, 1, tzinfo=UTC),
     )
 
@@ -590,15 +594,19 @@ def test_lines_are_right_in_documents_that_come_from_the_registry(tmp_path: Path
 # --- secrets --------------------------------------------------------------------------------------------------------------
 
 
+def resolved(reference: str, environment: Mapping[str, str], base: Path, owner: str = "client_secret rooms") -> str:
+    return documents.secret_resolver(environment, base, GENERATED)(reference, owner)
+
+
 def test_a_secret_from_the_environment() -> None:
-    assert documents.resolve_secret("env:A", {"A": "s3cret"}, Path("/nowhere")) == "s3cret"
+    assert resolved("env:A", {"A": "s3cret"}, Path("/nowhere")) == "s3cret"
 
 
 def test_a_secret_from_a_file_without_its_line_end(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("s3cret\n")
 
-    assert documents.resolve_secret("file:secret", {}, tmp_path) == "s3cret"
-    assert documents.resolve_secret(f"file:{tmp_path}/secret", {}, Path("/nowhere")) == "s3cret"
+    assert resolved("file:secret", {}, tmp_path) == "s3cret"
+    assert resolved(f"file:{tmp_path}/secret", {}, Path("/nowhere")) == "s3cret"
 
 
 @pytest.mark.parametrize(
@@ -610,15 +618,47 @@ def test_a_secret_from_a_file_without_its_line_end(tmp_path: Path) -> None:
         ("file:.", "cannot be read"),
         ("file:empty", "is empty"),
         ("hunter2", "never written in"),
+        ("generated:hunter2", "must be generated:NONCE"),
+        (f"generated:{'n' * 22}!", "must be generated:NONCE"),
     ],
 )
 def test_a_secret_that_is_not_there(reference: str, words: str, tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("\n")
 
     with pytest.raises(SecretError, match=words) as error:
-        documents.resolve_secret(reference, {"A": "x", "EMPTY": ""}, tmp_path)
+        resolved(reference, {"A": "x", "EMPTY": ""}, tmp_path)
 
     assert "hunter2" not in str(error.value)
+
+
+NONCE = "generated:" + "n" * 22
+
+
+def test_a_generated_secret_is_the_same_for_every_worker_and_another_for_each_owner_nonce_and_key() -> None:
+    nowhere = Path("/nowhere")
+    secret = resolved(NONCE, {}, nowhere)
+
+    assert secret == resolved(NONCE, {}, nowhere)
+    assert len(secret) == 43
+    others = {
+        resolved(NONCE, {}, nowhere, owner="client_secret wiki"),
+        resolved(NONCE, {}, nowhere, owner="registration_access_token rooms"),
+        resolved(NONCE + "n", {}, nowhere),
+        documents.secret_resolver({}, nowhere, ClientSecrets(lambda: b"K" * 32))(NONCE, "client_secret rooms"),
+    }
+    assert len(others | {secret}) == 5
+
+
+def test_a_generated_secret_is_never_one_of_a_city_s_making() -> None:
+    with pytest.raises(SecretError, match="our own making"):
+        resolved(NONCE, {}, Path("/nowhere"), owner="")
+
+
+def test_P9_a_generated_secret_without_the_sealing_key_says_which_file_is_missing(tmp_path: Path) -> None:
+    missing = ClientSecrets(partial(keyring.sealing_key, tmp_path))
+
+    with pytest.raises(SecretError, match=r"sealing/active\.key: missing; make the keys with `broker keys create`"):
+        documents.secret_resolver({}, tmp_path, missing)(NONCE, "client_secret rooms")
 
 
 # --- YAML -----------------------------------------------------------------------------------------------------------------
