@@ -13,6 +13,7 @@ from typing import Any
 import jwt
 import pytest
 import pytest_asyncio
+from authlib.oauth2.rfc7591.claims import ClientMetadataClaims
 
 from broker.federation import service_document
 from broker.federation.registry import Registry
@@ -105,6 +106,8 @@ async def test_rfc7591_3_2_1_the_answer_has_every_value_that_is_registered(clien
     assert found["grant_types"] == ["authorization_code", "refresh_token"]
     assert (found["token_endpoint_auth_method"], found["response_types"]) == ("client_secret_basic", ["code"])
     assert (found["client_name"], found["client_name#sv"]) == ("Kokoushuoneet", "Mötesrum")
+    # Another implementation of RFC 7591 finds nothing wrong with it.
+    ClientMetadataClaims(found, {}, {}).validate()
     assert (found["policy_uri"], found["contacts"]) == ("https://rooms.example/policy", ["ict@pori.example"])
 
 
