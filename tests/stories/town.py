@@ -144,12 +144,14 @@ class NeighbourParties(Parties):
 @dataclass(kw_only=True)
 class City(oidc.City):
     """The bench's OIDC city. ``proven``: its tenant has proven the domain of its addresses (Entra ID's ``xms_edov``).
-    ``delay``: seconds before it exchanges a code. ``trouble``: what answers at a path instead.
+    ``delay``: seconds before it exchanges a code. ``trouble``: what answers at a path instead. ``changes``: of the claims of its
+    ID tokens; None leaves one out.
     """
 
     proven: bool = True
     delay: float = 0.0
     trouble: dict[str, Handler] = field(default_factory=dict)
+    changes: dict[str, Any] = field(default_factory=dict)
 
     def application(self) -> web.Application:
         app = super().application()
@@ -171,9 +173,11 @@ class City(oidc.City):
 
     def _id_token(self, grant: oidc.Grant, now: datetime) -> str:
         token = super()._id_token(grant, now)
-        if self.proven:
+        if self.proven and not self.changes:
             return token
-        claims = _unproven(jwt.decode(token, options={"verify_signature": False}))
+        claims = jwt.decode(token, options={"verify_signature": False})
+        claims = {**(claims if self.proven else _unproven(claims)), **self.changes}
+        claims = {name: value for name, value in claims.items() if value is not None}
         return jwt.encode(claims, self.parties.city_key.private, algorithm="RS256", headers={"kid": "city"})
 
 
