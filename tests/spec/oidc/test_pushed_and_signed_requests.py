@@ -98,6 +98,8 @@ async def test_rfc9126_4_an_unknown_one(side: ServiceSide) -> None:
         ({"redirect_uri": "https://evil.example"}, "invalid_request"),
         ({"redirect_uri": None}, "invalid_request"),
         ({"response_type": "token"}, "unsupported_response_type"),
+        ({"response_type": "code id_token"}, "unsupported_response_type"),
+        ({"response_type": "code token"}, "unsupported_response_type"),
         ({"scope": "profile"}, "invalid_scope"),
         ({"code_challenge_method": "plain"}, "invalid_request"),
         ({"request_uri": PREFIX + "x"}, "invalid_request"),
