@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import pytest
+from authlib.oauth2 import rfc9101, rfc9207
+from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from authlib.oidc.discovery import OpenIDProviderMetadata
 
 from broker.errors import Fault
 from broker.login.edges import RefusedRequest
 from broker.oidc.errors import RequestUriNotSupported
+from broker.oidc.jose import ACCEPTED_ALGORITHMS
 from tests.unit.oidc.parties import BASE_URL, ServiceSide, json_of
 
 
 def test_discovery_3_authlib_finds_the_metadata_valid(side: ServiceSide) -> None:
     OpenIDProviderMetadata(json_of(side.provider.discovery())).validate()
+
+
+def test_rfc8414_2_authlib_finds_the_metadata_valid(side: ServiceSide) -> None:
+    """Authlib's class for OpenID Connect leaves out what RFC 8414, 9101 and 9207 have beside it."""
+    beside = (rfc9101.AuthorizationServerMetadata, rfc9207.AuthorizationServerMetadata)
+    AuthorizationServerMetadata(json_of(side.provider.discovery())).validate(metadata_classes=beside)
+
+
+@pytest.mark.parametrize("endpoint", ["token", "revocation", "introspection"])
+def test_rfc8414_2_where_assertions_prove_a_client_their_algorithms_are_named(side: ServiceSide, endpoint: str) -> None:
+    found = json_of(side.provider.discovery())
+    assert "private_key_jwt" in found[f"{endpoint}_endpoint_auth_methods_supported"]
+    assert found[f"{endpoint}_endpoint_auth_signing_alg_values_supported"] == list(ACCEPTED_ALGORITHMS)
 
 
 def test_discovery_3_the_issuer_is_the_base_url_and_the_endpoints_are_below_it(side: ServiceSide) -> None:
