@@ -57,6 +57,11 @@ def complaints(model: ClientModel) -> Iterator[Complaint]:
         yield "grant_types", "a public client cannot exchange tokens: it could not prove for whom it acts"
     if model.userinfo_encrypted_response_alg and not model.userinfo_signed_response_alg:
         yield "userinfo_encrypted_response_alg", "needs userinfo_signed_response_alg: what is encrypted is signed first"
+    for use in ("id_token", "userinfo"):
+        # Whoever asks for nothing but the content's encryption believes that there is encryption.
+        enc, alg = f"{use}_encrypted_response_enc", f"{use}_encrypted_response_alg"
+        if enc in model.model_fields_set and getattr(model, alg) is None:
+            yield enc, f"needs {alg} (OpenID Connect Registration 2)"
     if model.security_profile == "fapi2":
         yield from _fapi2_complaints(model)
 
