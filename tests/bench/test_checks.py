@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import jwt
 import pytest
 
-from tests.bench import oidc, saml
+from tests.bench import authlib_grants, oidc, saml
 from tests.bench.errors import WrongAnswerError
 from tests.bench.flows import BrokerParties, Logins
 from tests.bench.measure import Load, Result, percentile, perform
@@ -307,3 +307,7 @@ def test_the_table_goes_between_its_marks_and_nowhere_else(tmp_path: Path) -> No
     assert lines[:4] == ["before", "<!-- bench -->", "", "A machine."]
     assert lines[-2:] == ["<!-- end of bench -->", "after"]
     assert "old" not in lines
+
+
+def test_authlib_and_we_grant_and_refuse_alike_what_is_measured() -> None:
+    authlib_grants.check()
