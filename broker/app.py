@@ -17,6 +17,7 @@ from aiohttp import web
 from cryptography import x509
 
 from broker.attributes import schema
+from broker.attributes.identifiers import Subjects
 from broker.audit.log import DatabaseAuditLog
 from broker.audit.writer import writer_for
 from broker.database.engine import Database, open_database
@@ -180,6 +181,7 @@ def _application(
     base_url = settings.base_url
     saml_names = partial(schema.saml_name, base_url=base_url)
     about = about_broker(settings)
+    subjects = Subjects(keys=keys.subject)
     replay, grants = ReplayRecords(store), GrantRecords(store)
     saml_idp = SamlIdentityProvider(
         base_url=base_url,
@@ -210,6 +212,7 @@ def _application(
         clock=clock,
         clock_skew=settings.clock_skew,
         claims_of=partial(schema.claims, base_url=base_url),
+        subjects=lambda: subjects,
         audit=audit,
         mutual_tls=mutual_tls(settings),
     )
@@ -224,7 +227,7 @@ def _application(
             federation=federation,
             upstream={Protocol.SAML: saml_sp, Protocol.OIDC: relying_party},
             downstream={Protocol.SAML: saml_idp, Protocol.OIDC: openid_provider},
-            subject_keys=keys.subject,
+            subjects=lambda: subjects,
             clock_skew=settings.clock_skew,
         )
     )

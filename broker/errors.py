@@ -283,6 +283,12 @@ class RegistryUnavailable(BrokerFault):
     oauth_error = "temporarily_unavailable"
 
 
+class KeptScopeLost(BrokerFault):
+    """A migration keeps a person's identifiers in a scope that the organisation's document does not have any more."""
+
+    code = "kept_scope_lost"
+
+
 class Unexpected(BrokerFault):
     """An error that nobody foresaw. The only place that makes one is the outermost middleware."""
 

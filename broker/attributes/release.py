@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import date
 
-from broker.attributes import home, subject
-from broker.attributes.schema import ATTRIBUTES, ORGANISATION_NAME, Origin, SchemaAttribute, Sensitivity
+from broker.attributes import home, identifiers
+from broker.attributes.identifiers import Subjects
+from broker.attributes.schema import ATTRIBUTES, ORGANISATION_NAME, PREVIOUS, Origin, SchemaAttribute, Sensitivity
 from broker.attributes.trace import TraceStep, Verdict
 from broker.federation.model import Organisation, Service, Status
-from broker.keys.keyring import SubjectKeys
 from broker.login.identity import Identity
 from broker.login.request import LoginRequest
 from broker.login.steps import Release
@@ -56,13 +57,19 @@ SUBJECT_IDENTIFIERS = ("subjectId", "pairwiseId", "uniqueId")
 
 
 def release(
-    identity: Identity, service: Service, organisation: Organisation, keys: SubjectKeys, trace: list[TraceStep]
+    identity: Identity,
+    service: Service,
+    organisation: Organisation,
+    subjects: Subjects,
+    today: date,
+    trace: list[TraceStep],
 ) -> Release:
-    """Never raises: an attribute that a service needs and does not get is refused by ``federation/access.py``."""
-    ids = _identifiers(identity, service, organisation, keys)
+    """``today``: the Finnish calendar date. An attribute that a service needs and does not get is refused by
+    ``federation/access.py``. Raises: KeptScopeLost."""
+    wished, forbidden = wanted(service), _forbidden(service, organisation)
+    whose = identifiers.whose(identity, organisation, follows(service, organisation), subjects, today, trace)
+    ids = identifiers.of(whose, identity, service, subjects.keys)
     available = _available(identity, organisation, ids)
-    forbidden = organisation.withhold if service.owner != organisation.id else frozenset()
-    wished = wanted(service)
     released: dict[str, tuple[str, ...]] = {}
     for name in ATTRIBUTES:
         values = available.get(name, ())
@@ -90,6 +97,12 @@ def as_asked(released: Release, request: LoginRequest, trace: list[TraceStep]) -
     return replace(released, attributes=attributes)
 
 
+def follows(service: Service, organisation: Organisation) -> bool:
+    """Whether the service can follow a change of identifiers of this organisation's people: it gets both side by side."""
+    wished, forbidden = wanted(service), _forbidden(service, organisation)
+    return any(name in wished and name not in forbidden for name in PREVIOUS)
+
+
 def may_get(service: Service, name: str) -> bool:
     """Whether the service's registration admits the attribute, whoever the person is."""
     return name in wanted(service)
@@ -104,19 +117,13 @@ def asked_of_homes(services: Iterable[Service]) -> tuple[str, ...]:
     return tuple(name for name, each in ATTRIBUTES.items() if name in asked and _comes_from_home(each))
 
 
+def _forbidden(service: Service, organisation: Organisation) -> frozenset[str]:
+    return organisation.withhold if service.owner != organisation.id else frozenset()
+
+
 def _comes_from_home(attribute: SchemaAttribute) -> bool:
     ours = attribute.origin is not Origin.HOME or attribute.name in SUBJECT_IDENTIFIERS
     return not ours and attribute.sensitivity is not Sensitivity.S3
-
-
-def _identifiers(
-    identity: Identity, service: Service, organisation: Organisation, keys: SubjectKeys
-) -> dict[str, tuple[str, ...]]:
-    """Computed here, whatever the home asserts; only its subject-id, which was held to its scopes, is passed through."""
-    own = identity.attributes.get("subjectId", ())
-    public = subject.subject_id(keys, organisation, identity.keyspace, identity.key, own[0] if own else None)
-    pairwise = subject.pairwise_id(keys, organisation, identity.keyspace, identity.key, service)
-    return {"subjectId": (public,), "uniqueId": (public,), "pairwiseId": (pairwise,)}
 
 
 def _available(
@@ -165,6 +172,8 @@ def _kept_back(
 def _nobody_said(name: str) -> str:
     if ATTRIBUTES[name].origin is Origin.REGISTRY:
         return "the registry does not have it"
+    if name in PREVIOUS:
+        return "no change of identifiers is under way for this person"
     return "the home did not send it, or it did not pass the checks"
 
 

@@ -110,6 +110,27 @@ _IDENTIFIERS = (
         scoped=True,
         identifier=True,
     ),
+    # What a service knew the person by before a change of the city's login product, for as long as it gets both.
+    SchemaAttribute(
+        name="previousSubjectId",
+        friendly_name="previousSubjectId",
+        saml_name="previousSubjectId",
+        claims=("{ns}previous_subject_id",),
+        sensitivity=S2,
+        validate=values.subject_id,
+        origin=Origin.BROKER,
+        scoped=True,
+    ),
+    SchemaAttribute(
+        name="previousPairwiseId",
+        friendly_name="previousPairwiseId",
+        saml_name="previousPairwiseId",
+        claims=("{ns}previous_pairwise_id",),
+        sensitivity=S1,
+        validate=values.subject_id,
+        origin=Origin.BROKER,
+        scoped=True,
+    ),
     SchemaAttribute(
         name="employeeNumber",
         friendly_name="employeeNumber",
@@ -397,6 +418,9 @@ ATTRIBUTES: Mapping[str, SchemaAttribute] = MappingProxyType(
     {each.name: each for each in (*_IDENTIFIERS, *_NAME_AND_CONTACT, *_HOME_ORGANISATION, *_ROLE_AND_WORK)}
 )
 """Every canonical attribute by its name."""
+
+PREVIOUS = ("previousSubjectId", "previousPairwiseId")
+"""There for some people and for some time only. Who registers one of them says that it can follow a change of identifiers."""
 
 MADE_OF: Mapping[str, tuple[frozenset[str], ...]] = MappingProxyType(
     {

@@ -7,17 +7,28 @@ from __future__ import annotations
 
 import hmac
 from base64 import b32encode
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from broker.attributes import dialects
 from broker.attributes.mapping import Mapped
 from broker.attributes.schema import ATTRIBUTES
 from broker.errors import SubjectMissing
-from broker.federation.model import IdentityProvider, Organisation, Service
+from broker.federation.model import IdentityProvider, OrganisationId, Service
 from broker.keys.keyring import SubjectKeys
 from broker.login.identity import VerifiedAssertion
 
 MAX_KEY_CHARACTERS = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """Whose identifiers: what they are derived from. ``scope``: what stands behind their @, lower-case."""
+
+    organisation: OrganisationId
+    keyspace: str
+    key: str = field(repr=False)
+    scope: str
 
 
 def subject_key(assertion: VerifiedAssertion, mapped: Mapped, idp: IdentityProvider) -> tuple[str, str]:
@@ -25,18 +36,14 @@ def subject_key(assertion: VerifiedAssertion, mapped: Mapped, idp: IdentityProvi
     return idp.subject.keyspace, _checked(_key(assertion, mapped, idp), idp)
 
 
-def subject_id(
-    keys: SubjectKeys, organisation: Organisation, keyspace: str, key: str, passed_through: str | None
-) -> str:
-    """subject-id: the home's own where it asserts one (already held to its scopes), else 52 characters and the scope."""
-    if passed_through is not None:
-        return passed_through
-    return _scoped(keys.subject, organisation, keyspace, key)
+def subject_id(keys: SubjectKeys, subject: Subject) -> str:
+    """subject-id of who has none from home: 52 characters and the scope."""
+    return _scoped(keys.subject, subject)
 
 
-def pairwise_id(keys: SubjectKeys, organisation: Organisation, keyspace: str, key: str, service: Service) -> str:
+def pairwise_id(keys: SubjectKeys, subject: Subject, service: Service) -> str:
     """pairwise-id: another for each service, or the same for the services of one sector."""
-    return _scoped(keys.pairwise, organisation, keyspace, key, sector_of(service))
+    return _scoped(keys.pairwise, subject, sector_of(service))
 
 
 def sector_of(service: Service) -> str:
@@ -61,17 +68,25 @@ def _key(assertion: VerifiedAssertion, mapped: Mapped, idp: IdentityProvider) ->
     return values[0] if len(values) == 1 else None
 
 
-def _checked(key: str | None, idp: IdentityProvider) -> str:
+def is_usable(key: str) -> bool:
     """A key holds no invisible character: NUL separates the parts of what identifiers are derived from."""
+    return bool(key.strip()) and len(key) <= MAX_KEY_CHARACTERS and key.isprintable()
+
+
+def _checked(key: str | None, idp: IdentityProvider) -> str:
     source = idp.subject.source or "the subject"
     if key is None or not key.strip():
         raise SubjectMissing(f"no single value of {source}", identity_provider=idp.id, attribute=source)
-    if len(key) > MAX_KEY_CHARACTERS or not key.isprintable():
+    if not is_usable(key):
         raise SubjectMissing(f"{source} is not usable as a key", identity_provider=idp.id, attribute=source)
     return key
 
 
-def _scoped(secret: bytes, organisation: Organisation, *parts: str) -> str:
-    message = b"\0".join(part.encode("utf-8") for part in (organisation.id, *parts))
-    digest = hmac.digest(secret, message, "sha256")
-    return f"{b32encode(digest).decode('ascii').rstrip('=').lower()}@{organisation.scopes[0]}"
+def message_of(organisation: str, keyspace: str, key: str, *more: str) -> bytes:
+    """What is hashed of a person (attributes.md 2.1): no other person's is the same."""
+    return b"\0".join(part.encode("utf-8") for part in (organisation, keyspace, key, *more))
+
+
+def _scoped(secret: bytes, subject: Subject, *more: str) -> str:
+    digest = hmac.digest(secret, message_of(subject.organisation, subject.keyspace, subject.key, *more), "sha256")
+    return f"{b32encode(digest).decode('ascii').rstrip('=').lower()}@{subject.scope}"

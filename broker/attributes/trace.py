@@ -18,7 +18,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceStep:
-    """``stage``: map, scope, assurance, access, release. ``subject``: the attribute or rule judged. ``rule``: which rule
+    """``stage``: map, scope, assurance, access, identifiers, release. ``subject``: the attribute or rule judged. ``rule``: which rule
     or source decided (a source attribute's name, a transform, a rule of access). ``note``: why, in words for an operator.
     """
 

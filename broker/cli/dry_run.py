@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 
 from broker.attributes import schema
+from broker.attributes.identifiers import Subjects
 from broker.errors import Fault
 from broker.federation.model import Federation, IdentityProvider, OrganisationId, Protocol, Service, ServiceId
-from broker.keys.keyring import SubjectKeys
 from broker.login import decide
 from broker.login.identity import VerifiedAssertion
 from broker.login.request import LoginRequest
@@ -53,7 +53,7 @@ class Outcome:
     fault: Fault | None = None
 
 
-def run(asked: Asked, federation: Federation, keys: SubjectKeys, settings: Settings, now: datetime) -> Outcome:
+def run(asked: Asked, federation: Federation, subjects: Subjects, settings: Settings, now: datetime) -> Outcome:
     """Raises: DryRunError."""
     service = _service(asked, federation)
     idp = _identity_provider(asked, federation)
@@ -61,7 +61,7 @@ def run(asked: Asked, federation: Federation, keys: SubjectKeys, settings: Setti
     try:
         request = _request(service, now)
         step = decide.receive(
-            _transaction(request, asked, idp, now), assertion, federation, keys, now, settings.clock_skew
+            _transaction(request, asked, idp, now), assertion, federation, subjects, now, settings.clock_skew
         )
         if isinstance(step, Refuse):
             return Outcome(idp=idp, step=step)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from broker.attributes import trace as traces
+from broker.attributes.identifiers import Subjects
 from broker.audit import explain as records
 from broker.audit.events import AuditEvent
 from broker.cli import dry_run
@@ -126,7 +127,7 @@ def _explain_dry_run(asked: dry_run.Asked, folder: Path | None, as_json: bool) -
     try:
         federation = run(_federation(folder))
         keys = keyring.load(settings.certs_dir).subject
-        outcome = dry_run.run(asked, federation, keys, settings, now())
+        outcome = dry_run.run(asked, federation, Subjects(keys=keys), settings, now())
     except (DryRunError, KeyRingError, DocumentErrors) as error:
         fail(str(error))
     facts = _facts(outcome)

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from broker.attributes import dialects, entra
 from broker.attributes.mapping import effective_rules
-from broker.attributes.schema import ATTRIBUTES, Origin, Sensitivity
+from broker.attributes.schema import ATTRIBUTES, PREVIOUS, Origin, Sensitivity
 from broker.federation import client_build
 from broker.federation import document_models as models
 from broker.federation.document_problems import in_words, located, location_of, nearest
@@ -250,6 +250,8 @@ class _Builder:
                 self._note(document, location, "is registered twice")
             if ATTRIBUTES[registered.name].sensitivity is Sensitivity.S3:
                 self._note(document, location, "is restricted: it is released to no service")
+            if registered.name in PREVIOUS and registered.required:
+                self._note(document, location, "is there for some people and some time only: it cannot be required")
             names.add(registered.name)
         for name in model.require.__pydantic_extra__:
             self._check_attribute(document, ("require", name), name)

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from broker.attributes import assurance, mapping, release, scope, subject
+from broker.attributes.identifiers import Subjects
 from broker.attributes.trace import TraceStep
 from broker.errors import Fault, HomeLoginTooOld, NoAgreement, NoPassive, StatusDoesNotAdmit, UnknownService
 from broker.federation import access
@@ -22,7 +23,6 @@ from broker.federation.model import (
     Service,
     Status,
 )
-from broker.keys.keyring import SubjectKeys
 from broker.login.identity import Identity, VerifiedAssertion
 from broker.login.request import Hints, LoginRequest
 from broker.login.steps import Answer, ChooseOrganisation, Refuse, SendToIdp
@@ -66,7 +66,7 @@ def receive(
     transaction: LoginTransaction,
     assertion: VerifiedAssertion,
     federation: Federation,
-    keys: SubjectKeys,
+    subjects: Subjects,
     now: datetime,
     skew: timedelta,
 ) -> Answer | Refuse:
@@ -76,7 +76,7 @@ def receive(
     """
     trace: list[TraceStep] = []
     try:
-        return _answer(transaction, assertion, federation, keys, now, skew, trace)
+        return _answer(transaction, assertion, federation, subjects, now, skew, trace)
     except Fault as fault:
         return Refuse(fault=fault, trace=tuple(trace))
 
@@ -93,7 +93,7 @@ def _answer(
     transaction: LoginTransaction,
     assertion: VerifiedAssertion,
     federation: Federation,
-    keys: SubjectKeys,
+    subjects: Subjects,
     now: datetime,
     skew: timedelta,
     trace: list[TraceStep],
@@ -106,7 +106,7 @@ def _answer(
     organisation = federation.organisations[identity.organisation]
     access.admit(identity, service, federation, now, trace)
     context = assurance.answer_context(identity, request, service, trace)
-    released = release.release(identity, service, organisation, keys, trace)
+    released = release.release(identity, service, organisation, subjects, access.finnish_date(now), trace)
     access.require_attributes(released, service, trace)
     return Answer(
         service=service.id,

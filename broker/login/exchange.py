@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from broker.attributes import release
+from broker.attributes.identifiers import Subjects
 from broker.attributes.trace import Trace, TraceStep
 from broker.errors import Fault
 from broker.federation import access
 from broker.federation.model import Federation, Service
-from broker.keys.keyring import SubjectKeys
 from broker.login.identity import Identity
 from broker.login.steps import Refuse, Release
 
@@ -28,7 +28,7 @@ class PassOn:
 
 
 def pass_on(
-    identity: Identity, actor: Service, target: Service, federation: Federation, keys: SubjectKeys, now: datetime
+    identity: Identity, actor: Service, target: Service, federation: Federation, subjects: Subjects, now: datetime
 ) -> PassOn | Refuse:
     """Every refusal keeps the steps that led to it."""
     trace: list[TraceStep] = []
@@ -36,7 +36,8 @@ def pass_on(
         access.admit(identity, actor, federation, now, trace)
         access.within_one_agreement(identity, actor, target, federation, now, trace)
         access.admit(identity, target, federation, now, trace)
-        released = release.release(identity, target, federation.organisations[identity.organisation], keys, trace)
+        home = federation.organisations[identity.organisation]
+        released = release.release(identity, target, home, subjects, access.finnish_date(now), trace)
         access.require_attributes(released, target, trace)
     except Fault as fault:
         return Refuse(fault=fault, trace=tuple(trace))

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from broker.attributes import home, release
 from broker.attributes.mapping import effective_rules
-from broker.attributes.schema import ATTRIBUTES, MADE_OF, Origin
+from broker.attributes.schema import ATTRIBUTES, MADE_OF, PREVIOUS, Origin
 from broker.attributes.trace import Verdict
 from broker.federation import access
 from broker.federation.model import (
@@ -123,6 +123,7 @@ class _Case:
         given, doubtful = self._delivered(idp, organisation)
         self._check_requirements(service, idp, organisation, given | doubtful)
         self._check_mfa(service, idp)
+        self._check_kept_scopes(organisation)
         wanted = release.wanted(service).keys() - self._withheld(service, organisation)
         for name in (each.name for each in service.attributes if each.required):
             if name not in given & wanted:
@@ -205,6 +206,14 @@ class _Case:
         if not any(idp.assurance[signal].mfa for signal in signals & idp.assurance.keys()):
             raise _RefusedError("mfa_not_proven")
 
+    def _check_kept_scopes(self, organisation: Organisation) -> None:
+        """Identifiers that a migration keeps in the scope of an organisation that was merged into this one."""
+        before = self._recorded.before.organisations.get(organisation.id)
+        primary = () if before is None else before.scopes[:1]
+        kept = {step["rule"] for step in self._recorded.trace if step["stage"] == "identifiers"}
+        if not kept <= {*organisation.scopes, *primary}:
+            raise _RefusedError("kept_scope_lost")
+
     def _as_before(self, rule: str, code: str) -> None:
         """The verdict of the record."""
         verdicts = {step["verdict"] for step in self._recorded.trace if step["subject"] == rule}
@@ -222,7 +231,12 @@ class _Case:
         """Attributes that would be there, and those of which that cannot be told."""
         rules, seen = effective_rules(idp), self._sources()
         before = self._rules_before()
-        given, doubtful = set(home.facts(organisation)) | {"subjectId", "pairwiseId", "uniqueId"}, set[str]()
+        # Whether a change of identifiers is under way is no matter of documents.
+        under_way = set(PREVIOUS) & self._available()
+        given, doubtful = (
+            set(home.facts(organisation)) | {"subjectId", "pairwiseId", "uniqueId"} | under_way,
+            set[str](),
+        )
         for name, rule in rules.items():
             if ATTRIBUTES[name].origin is Origin.REGISTRY:
                 continue

@@ -13,10 +13,10 @@ from datetime import timedelta
 
 import structlog
 
+from broker.attributes.identifiers import Subjects
 from broker.audit.events import AuditEvent
 from broker.errors import Fault, OtherBrowser, OutOfOrder, fault_class
 from broker.federation.model import Federation, Protocol
-from broker.keys.keyring import SubjectKeys
 from broker.login import decide
 from broker.login.edges import Delivery, DownstreamEdge, RefusedRequest, UpstreamEdge
 from broker.login.ports import AuditLog, Clock, TransactionStore
@@ -76,7 +76,7 @@ class Parts:
     federation: Callable[[], Federation]
     upstream: Mapping[Protocol, UpstreamEdge]
     downstream: Mapping[Protocol, DownstreamEdge]
-    subject_keys: SubjectKeys
+    subjects: Callable[[], Subjects]
     clock_skew: timedelta
 
 
@@ -149,7 +149,7 @@ class Journey:
         except Fault as fault:
             return Refuse(fault=fault)
         parts = self._parts
-        return decide.receive(transaction, assertion, federation, parts.subject_keys, parts.clock(), parts.clock_skew)
+        return decide.receive(transaction, assertion, federation, parts.subjects(), parts.clock(), parts.clock_skew)
 
     async def _perform(self, transaction: LoginTransaction, step: Step) -> Outcome:
         match step:

@@ -263,6 +263,8 @@ ATTRIBUTES: Mapping[str, str] = {
     "subjectId": _IDENTIFIER,
     "pairwiseId": _IDENTIFIER,
     "uniqueId": _IDENTIFIER,
+    "previousSubjectId": _IDENTIFIER,
+    "previousPairwiseId": _IDENTIFIER,
     "eppn": _USER_NAME,
     "employeeNumber": N_("employee number"),
     "personalUniqueCode": N_("employee number"),

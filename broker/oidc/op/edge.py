@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import urlencode
 
+from broker.attributes.identifiers import Subjects
 from broker.errors import Fault, UnregisteredAddress
 from broker.federation.model import Federation, OidcClient, Service
 from broker.fetch import Fetcher
@@ -67,6 +68,7 @@ class OpenIdProvider:
         clock: Clock,
         clock_skew: timedelta,
         claims_of: ClaimsOf,
+        subjects: Callable[[], Subjects],
         audit: AuditLog,
         mutual_tls: MutualTls | None = None,
     ) -> None:
@@ -101,7 +103,7 @@ class OpenIdProvider:
             tokens=tokens,
             people=self._people,
             claims_of=claims_of,
-            subject_keys=keys.subject,
+            subjects=subjects,
             audit=audit,
             clock=clock,
         )

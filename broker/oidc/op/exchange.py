@@ -8,15 +8,15 @@ the person's identifier at the target nor anything else that the target gets (pr
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from broker.attributes import trace as traces
+from broker.attributes.identifiers import Subjects
 from broker.audit.events import AuditEvent
 from broker.errors import Fault
 from broker.federation.model import Protocol, Service
-from broker.keys.keyring import SubjectKeys
 from broker.keys.sealing import SealBroken
 from broker.login import exchange
 from broker.login.exchange import PassOn
@@ -57,14 +57,14 @@ class TokenExchange:
         tokens: Tokens,
         people: SealedPeople,
         claims_of: ClaimsOf,
-        subject_keys: SubjectKeys,
+        subjects: Callable[[], Subjects],
         audit: AuditLog,
         clock: Clock,
     ) -> None:
         self._tokens = tokens
         self._people = people
         self._claims_of = claims_of
-        self._subject_keys = subject_keys
+        self._subjects = subjects
         self._audit = audit
         self._clock = clock
 
@@ -77,7 +77,7 @@ class TokenExchange:
         case = _Case(asked=asked, grant=grant, identity=self._person(grant), target=target, now=self._clock())
         scopes = granted_scopes(asked.form, grant, target)
         bound = sender.confirmation(asked.client, asked.sender)
-        decided = exchange.pass_on(case.identity, asked.service, target, asked.federation, self._subject_keys, case.now)
+        decided = exchange.pass_on(case.identity, asked.service, target, asked.federation, self._subjects(), case.now)
         if isinstance(decided, Refuse):
             await self._audit.append(_refused(case, decided))
             fault = decided.fault

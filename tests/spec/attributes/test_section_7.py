@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from broker.attributes.identifiers import Subjects
 from broker.attributes.mapping import map_attributes
 from broker.attributes.release import release
 from broker.attributes.scope import hold_to_scopes, home_organisation
@@ -100,7 +101,8 @@ def person(idp: IdentityProvider, sent: Sent, subject: str = "s") -> tuple[Ident
 def told(idp: IdentityProvider, sent: Sent, subject: str = "s", keys: SubjectKeys = KEYS) -> Release:
     """What the service gets."""
     identity, trace = person(idp, sent, subject)
-    return release(identity, WIKI, FEDERATION.organisations[identity.organisation], keys, trace)
+    home = FEDERATION.organisations[identity.organisation]
+    return release(identity, WIKI, home, Subjects(keys=keys), NOW.date(), trace)
 
 
 def identifiers(idp: IdentityProvider, sent: Sent, subject: str = "s") -> tuple[str, str]:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from broker.attributes.identifiers import Kept, Subjects, lookup
+from broker.attributes.subject import Subject, pairwise_id
 from broker.errors import AuditUnavailable
 from broker.federation.model import (
     Agreement,
@@ -151,6 +153,19 @@ async def test_P4_the_actor_learns_nothing_of_what_the_target_gets(exchange: Exc
     assert "." not in token
     assert error_of(await exchange.side.userinfo(f"Bearer {token}"), 401) == "invalid_token"
     assert await exchange.told(token, "rooms", SECRET) == {"active": False}
+
+
+async def test_7_a_person_whose_identifiers_a_migration_keeps_has_kept_ones_there_too(exchange: Exchange) -> None:
+    before = (await exchange.told((await exchange.token())["access_token"]))["sub"]
+    keys = exchange.side.keys.subject
+    kept = Kept(organisation=ULVILA, keyspace="ulvila-adfs", key="old", migration=1)
+    exchange.side.subjects = Subjects(keys=keys, kept={lookup(keys, ULVILA, "ulvila-hr", "12345"): kept}, number=1)
+
+    after = (await exchange.told((await exchange.token())["access_token"]))["sub"]
+
+    target = exchange.side.federation.services[ARCHIVE]
+    old = Subject(organisation=ULVILA, keyspace="ulvila-adfs", key="old", scope="ulvila.fi")
+    assert after == pairwise_id(keys, old, target) != before
 
 
 async def test_a_public_identifier_where_the_target_registered_one(exchange: Exchange) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from broker.attributes.identifiers import Subjects
 from broker.attributes.trace import TraceStep
 from broker.federation.model import (
     Federation,
@@ -39,6 +40,12 @@ def trace() -> list[TraceStep]:
 @pytest.fixture
 def keys() -> SubjectKeys:
     return SubjectKeys(subject=b"s" * 32, pairwise=b"p" * 32)
+
+
+@pytest.fixture
+def subjects(keys: SubjectKeys) -> Subjects:
+    """Nobody's identifiers ever changed."""
+    return Subjects(keys=keys)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from broker.attributes.identifiers import Subjects
 from broker.demo import oidc_city, saml_city, saml_peer
 from broker.demo.check import services
 from broker.demo.people import PEOPLE, PORI_DIRECTORY, Person
@@ -79,7 +80,9 @@ def test_each_login_ends_as_the_login_page_says(
 ) -> None:
     transaction = a_transaction(service, federation.services[ServiceId(service)].protocol)
 
-    step = decide.receive(transaction, an_assertion(person), federation, KEYS, NOW, timedelta(seconds=60))
+    step = decide.receive(
+        transaction, an_assertion(person), federation, Subjects(keys=KEYS), NOW, timedelta(seconds=60)
+    )
 
     if service in person.refused:
         assert isinstance(step, Refuse)

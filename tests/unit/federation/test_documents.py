@@ -443,6 +443,7 @@ MISTAKES: dict[str, Mistake] = {
     "attribute_without_purpose": (WIKI_FILE, ", purpose: {en: Names}", "", 9, "attributes.1.purpose", "is missing"),
     "attribute_with_empty_purpose": (WIKI_FILE, "{en: Names}", '{en: ""}', 9, "attributes.1.purpose.en", "empty"),
     "attribute_twice": (WIKI_FILE, "name: displayName", "name: mail", 9, "attributes.1.name", "is registered twice"),
+    "attribute_for_a_time": (WIKI_FILE, "name: mail,", "name: previousPairwiseId,", 8, "attributes.0.name", "cannot be required"),
     "attribute_restricted": (WIKI_FILE, "name: displayName", "name: nationalId", 9, "attributes.1.name", "is restricted"),
     "requirement_unknown": (WIKI_FILE, "require: {affiliation:", "require: {affilation:", 10, "require.affilation", "did you mean affiliation?"),
     "requirement_without_value": (WIKI_FILE, "[employee]", "[]", 10, "require.affiliation", "at least 1"),

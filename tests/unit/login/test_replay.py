@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.attributes import trace as traces
+from broker.attributes.identifiers import Subjects
 from broker.federation.model import (
     AccessException,
     AssuranceRule,
@@ -91,7 +92,7 @@ def recorded(before: Federation, sent: Mapping[str, tuple[str, ...]] = SENT, *me
         idp=IDP,
         organisation=PORI,
     )
-    step = decide.receive(transaction, assertion, before, KEYS, NOW, timedelta(seconds=60))
+    step = decide.receive(transaction, assertion, before, Subjects(keys=KEYS), NOW, timedelta(seconds=60))
     trace: Any = traces.members(step.trace)["trace"]
     return Recorded(
         reference="K7M2-9QXA",
@@ -132,6 +133,36 @@ def test_by_the_same_documents_nothing_changes() -> None:
 def test_what_the_request_asked_for_is_no_change() -> None:
     for asked in ({"attributes": ("mail",)}, {"needs_pairwise_id": True}):
         assert changed(recorded(BEFORE, SENT, **asked), BEFORE) == (Change.SAME, "")
+
+
+def test_identifiers_kept_in_the_scope_of_a_merged_organisation_are_refused_without_it() -> None:
+    step = {"stage": "identifiers", "subject": "kept", "verdict": "passed", "rule": "harjavalta.fi", "note": ""}
+    with_it, without = federation(pori={"scopes": ("pori.fi", "harjavalta.fi")}), federation()
+    record = recorded(with_it)
+    kept = replace(record, trace=(*record.trace, step))
+    refused = replace(kept, reason="kept_scope_lost", released=frozenset())
+
+    assert changed(kept, with_it) == (Change.SAME, "")
+    assert changed(kept, without) == (Change.REFUSED, "kept_scope_lost")
+    assert changed(refused, without) == (Change.SAME, "kept_scope_lost")
+    assert changed(refused, with_it) == (Change.ADMITTED, "kept_scope_lost")
+
+
+def test_the_older_identifier_beside_the_new_one_hangs_on_no_document_but_its_registration() -> None:
+    before = federation(attributes=registered("mail", "previousPairwiseId"))
+    record = recorded(before)
+    step = {
+        "stage": "release",
+        "subject": "previousPairwiseId",
+        "verdict": "released",
+        "rule": "registered",
+        "note": "",
+    }
+    both = replace(record, released=record.released | {"previousPairwiseId"}, trace=(*record.trace[:-1], step))
+
+    assert changed(record, before) == (Change.SAME, "")
+    assert changed(both, before) == (Change.SAME, "")
+    assert changed(both, federation(attributes=registered("mail"))) == (Change.RELEASE, "-previousPairwiseId")
 
 
 # --- the release -------------------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from joserfc.jwk import import_key
 from jwt import api_jws
 
 from broker.attributes import schema
+from broker.attributes.identifiers import Subjects
 from broker.audit.events import AuditEvent
 from broker.errors import AuditUnavailable
 from broker.federation.model import (
@@ -331,6 +332,7 @@ class ServiceSide:
     def __post_init__(self) -> None:
         self.grants = MemoryGrants(self.clock)
         self.replay = MemoryReplay(self.clock)
+        self.subjects = Subjects(keys=self.keys.subject)
         self.provider = OpenIdProvider(
             base_url=BASE_URL,
             keys=self.keys,
@@ -340,6 +342,7 @@ class ServiceSide:
             clock=self.clock,
             clock_skew=timedelta(seconds=60),
             claims_of=lambda released, scopes: schema.claims(released, scopes, BASE_URL),
+            subjects=lambda: self.subjects,
             audit=self.audit,
             mutual_tls=self.mutual_tls,
         )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from broker.attributes.identifiers import Subjects
 from broker.audit.events import AuditEvent
 from broker.errors import AuditUnavailable, Fault
 from broker.federation.model import (
@@ -293,7 +294,7 @@ class Scene:
                 federation=lambda: self.federation,
                 upstream={Protocol.SAML: self.city, Protocol.OIDC: self.city},
                 downstream={Protocol.SAML: edge, Protocol.OIDC: edge},
-                subject_keys=SubjectKeys(subject=b"s" * 32, pairwise=b"p" * 32),
+                subjects=lambda: Subjects(keys=SubjectKeys(subject=b"s" * 32, pairwise=b"p" * 32)),
                 clock_skew=timedelta(seconds=60),
             )
         )

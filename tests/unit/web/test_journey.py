@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
+from broker.attributes.identifiers import Subjects
 from broker.errors import (
     AuditUnavailable,
     HomeAnswerInvalid,
@@ -567,6 +568,7 @@ async def test_P6_a_code_whose_record_failed_reaches_nobody(keys: KeyRing) -> No
         clock=clock,
         clock_skew=timedelta(seconds=60),
         claims_of=lambda released, scopes: {},
+        subjects=lambda: Subjects(keys=keys.subject),
         audit=None,  # type: ignore[arg-type]  # no token is exchanged
     )
     scene = Scene(downstream=provider, store=store, clock=clock)
