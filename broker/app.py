@@ -17,7 +17,6 @@ from aiohttp import web
 from cryptography import x509
 
 from broker.attributes import schema
-from broker.attributes.identifiers import Subjects
 from broker.audit.log import DatabaseAuditLog
 from broker.audit.writer import writer_for
 from broker.database.engine import Database, open_database
@@ -30,6 +29,8 @@ from broker.federation.model import Federation, Protocol
 from broker.federation.registered_services import RegisteredServices
 from broker.federation.registry import Registry
 from broker.fetch import Fetcher, open_fetcher
+from broker.identifiers.current import CurrentSubjects
+from broker.identifiers.ledger import Ledger
 from broker.keys import keyring
 from broker.keys.client_secrets import ClientSecrets
 from broker.keys.keyring import KeyRing, KeyRingError
@@ -144,6 +145,8 @@ async def _open(settings: Settings, clock: Clock, environment: Mapping[str, str]
     federation = CurrentFederation(registry, build)
     await federation.load()
     REVISION.set(federation().revision)
+    subjects = CurrentSubjects(Ledger(database, keys.subject, clock), keys.subject)
+    await subjects.load()
     fetcher = await stack.enter_async_context(
         open_fetcher(
             timeout_seconds=settings.upstream_timeout_seconds,
@@ -153,8 +156,8 @@ async def _open(settings: Settings, clock: Clock, environment: Mapping[str, str]
     )
     health = Health(checks={"database": database.ping, "state": store.ping})
     services = RegisteredServices(registry, build, federation, partial(_refresh, federation))
-    app = _application(settings, keys, store, audit, federation, services, fetcher, health, clock)
-    await stack.enter_async_context(_following(federation))
+    app = _application(settings, keys, store, audit, federation, services, subjects, fetcher, health, clock)
+    await stack.enter_async_context(_following(federation, subjects))
     return Broker(
         settings=settings,
         database=database,
@@ -174,6 +177,7 @@ def _application(
     audit: DatabaseAuditLog,
     federation: CurrentFederation,
     services: RegisteredServices,
+    subjects: CurrentSubjects,
     fetcher: Fetcher,
     health: Health,
     clock: Clock,
@@ -181,7 +185,6 @@ def _application(
     base_url = settings.base_url
     saml_names = partial(schema.saml_name, base_url=base_url)
     about = about_broker(settings)
-    subjects = Subjects(keys=keys.subject)
     replay, grants = ReplayRecords(store), GrantRecords(store)
     saml_idp = SamlIdentityProvider(
         base_url=base_url,
@@ -212,7 +215,7 @@ def _application(
         clock=clock,
         clock_skew=settings.clock_skew,
         claims_of=partial(schema.claims, base_url=base_url),
-        subjects=lambda: subjects,
+        subjects=subjects,
         audit=audit,
         mutual_tls=mutual_tls(settings),
     )
@@ -227,7 +230,7 @@ def _application(
             federation=federation,
             upstream={Protocol.SAML: saml_sp, Protocol.OIDC: relying_party},
             downstream={Protocol.SAML: saml_idp, Protocol.OIDC: openid_provider},
-            subjects=lambda: subjects,
+            subjects=subjects,
             clock_skew=settings.clock_skew,
         )
     )
@@ -289,9 +292,9 @@ def mutual_tls(settings: Settings) -> MutualTls | None:
 
 
 @asynccontextmanager
-async def _following(federation: CurrentFederation) -> AsyncIterator[None]:
-    """Takes each new revision into use within about a second, until the end of the block."""
-    task = asyncio.create_task(_follow(federation), name="federation revisions")
+async def _following(federation: CurrentFederation, subjects: CurrentSubjects) -> AsyncIterator[None]:
+    """Takes each new revision and migration of identifiers into use within about a second, until the end of the block."""
+    task = asyncio.create_task(_follow(federation, subjects), name="federation revisions")
     try:
         yield
     finally:
@@ -306,10 +309,11 @@ async def _refresh(federation: CurrentFederation) -> None:
         REVISION.set(federation().revision)
 
 
-async def _follow(federation: CurrentFederation) -> None:
+async def _follow(federation: CurrentFederation, subjects: CurrentSubjects) -> None:
     while True:
         await asyncio.sleep(REVISION_POLL_SECONDS)
         try:
             await _refresh(federation)
+            await subjects.refresh()
         except BrokerFault as fault:
             log.warning("federation.not_reachable", reason=fault.code)

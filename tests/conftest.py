@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from ipaddress import ip_address
@@ -80,6 +83,56 @@ class RedisServer:
                 except redis.ConnectionError:
                     time.sleep(0.01)
         return False
+
+
+class PostgresqlServer:
+    """A real PostgreSQL on a port of its own, in a folder that it loses at the end."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        # It refuses to run as root; Debian's package brings a user for it.
+        self._user = "postgres" if os.geteuid() == 0 else None
+        self.port = _free_port()
+
+    def start(self) -> None:
+        if self._user:
+            shutil.chown(self._folder, self._user)
+        cluster = str(self._folder / "cluster")
+        self._run("initdb", "--pgdata", cluster, "--username", "broker", "--auth", "trust", "--no-sync")
+        options = f"-c port={self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
+        log = str(self._folder / "log")
+        self._run("pg_ctl", "start", "--wait", "--pgdata", cluster, "--log", log, "--options", options)
+
+    def stop(self) -> None:
+        self._run("pg_ctl", "stop", "--mode", "immediate", "--pgdata", str(self._folder / "cluster"))
+
+    def create(self) -> str:
+        """The URL of a new, empty database."""
+        name = f"broker_{uuid.uuid4().hex}"
+        self._run("createdb", "--host", "127.0.0.1", "--port", str(self.port), "--username", "broker", name)
+        return f"postgresql+asyncpg://broker@127.0.0.1:{self.port}/{name}"
+
+    def _run(self, program: str, *words: str) -> None:
+        found = shutil.which(program) or next(iter(sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"))), None)
+        assert found, "postgresql is not installed: `make setup` installs it"
+        environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+        done = subprocess.run(
+            [found, *words], user=self._user, env=environment, cwd="/", stdout=subprocess.DEVNULL, check=False
+        )
+        assert done.returncode == 0, program
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresqlServer]:
+    """One for all tests of this process; each asks it for a database of its own."""
+    # Not below pytest's own folder, which is root's alone.
+    with tempfile.TemporaryDirectory(prefix="broker-postgresql-", ignore_cleanup_errors=True) as folder:
+        server = PostgresqlServer(Path(folder))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
 
 
 def _free_port() -> int:

@@ -16,11 +16,13 @@ from broker.audit.events import AuditEvent
 from broker.cli import dry_run
 from broker.cli.console import Json, fail, out, print_facts, print_json, print_table
 from broker.cli.dry_run import DryRunError, Outcome
-from broker.cli.opening import build_here, database, now, registry, run
+from broker.cli.opening import build_here, database, now, run
 from broker.federation.documents import DocumentErrors, DocumentSet, read_folder
 from broker.federation.model import Federation
+from broker.federation.registry import Registry
+from broker.identifiers.ledger import Ledger
 from broker.keys import keyring
-from broker.keys.keyring import KeyRingError
+from broker.keys.keyring import KeyRingError, SubjectKeys
 from broker.login.steps import Answer, Refuse
 from broker.settings import load
 
@@ -125,9 +127,9 @@ def _as_json(event: AuditEvent) -> dict[str, object]:
 def _explain_dry_run(asked: dry_run.Asked, folder: Path | None, as_json: bool) -> None:
     settings = load()
     try:
-        federation = run(_federation(folder))
         keys = keyring.load(settings.certs_dir).subject
-        outcome = dry_run.run(asked, federation, Subjects(keys=keys), settings, now())
+        federation, subjects = run(_federation(folder, keys))
+        outcome = dry_run.run(asked, federation, subjects, settings, now())
     except (DryRunError, KeyRingError, DocumentErrors) as error:
         fail(str(error))
     facts = _facts(outcome)
@@ -142,12 +144,13 @@ def _explain_dry_run(asked: dry_run.Asked, folder: Path | None, as_json: bool) -
         raise typer.Exit(1)
 
 
-async def _federation(folder: Path | None) -> Federation:
+async def _federation(folder: Path | None, keys: SubjectKeys) -> tuple[Federation, Subjects]:
     """Raises: DocumentErrors."""
-    async with registry() as opened:
-        revision, documents = await opened.current()
+    async with database() as opened:
+        revision, documents = await Registry(opened, now).current()
+        subjects = await Ledger(opened, keys, now).subjects()
     found: DocumentSet = documents if folder is None else read_folder(folder)
-    return build_here(found, revision)
+    return build_here(found, revision), subjects
 
 
 def _facts(outcome: Outcome) -> dict[str, str]:

@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBina
 
 from broker.database import instants
 
-SCHEMA = "0001"
+SCHEMA = "0002"
 """The newest migration: what this code needs. A test holds it equal to the migrations' head."""
 
 _INSTANT = String(instants.LENGTH)
@@ -117,4 +117,32 @@ audit_head = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("sequence", _COUNTER, nullable=False),
     Column("hash", _DIGEST, nullable=False),
+)
+
+# Migrations of identifiers; a row with ``undoes`` is the undoing of an earlier one, and moves nobody. ``until``: a date.
+identifier_migrations = Table(
+    "identifier_migrations",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", _INSTANT, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("undoes", Integer, ForeignKey("identifier_migrations.number")),
+    Column("from_organisation", Text, nullable=False),
+    Column("from_keyspace", Text, nullable=False),
+    Column("to_organisation", Text, nullable=False),
+    Column("to_keyspace", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("until", String(10)),
+    Column("people", Integer, nullable=False),
+)
+
+# ``newer``, ``older``: keyed hashes of identities (``attributes/identifiers.py``). ``sealed``: the older one's key.
+kept_identities = Table(
+    "kept_identities",
+    metadata,
+    Column("migration", Integer, ForeignKey("identifier_migrations.number"), primary_key=True),
+    Column("newer", LargeBinary(32), primary_key=True),
+    Column("older", LargeBinary(32), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
 )
