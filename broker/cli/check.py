@@ -15,13 +15,16 @@ from broker.audit import logins
 from broker.audit.seen import Rules, seen
 from broker.cli.console import Json, out, print_json
 from broker.cli.opening import build_here
-from broker.database.engine import open_database
+from broker.database.engine import Database, open_database
+from broker.database.errors import DatabaseUnavailable
 from broker.errors import BrokerFault
 from broker.federation.documents import DocumentErrors, DocumentSet
 from broker.federation.lint import Seen, lint
 from broker.federation.metadata_validity import ending
 from broker.federation.model import Federation, IdentityProviderId, OrganisationId
 from broker.federation.registry import Registry
+from broker.identifiers.errors import KeptIdentitiesUnreadable
+from broker.identifiers.ledger import Ledger, Migration, in_force
 from broker.keys import keyring
 from broker.keys.keyring import ROLLING, KeyRingError
 from broker.settings import Settings, SettingsError, load
@@ -107,6 +110,7 @@ async def _data_findings(settings: Settings) -> list[Finding]:
         try:
             revision, documents = await Registry(database, now).current()
             found_in_logins = seen(await logins.recent(database, now() - _SEEN_FOR, most=_MOST_LOGINS))
+            kept = await _kept(database, settings)
         finally:
             await database.close()
     except BrokerFault as fault:
@@ -130,7 +134,45 @@ async def _data_findings(settings: Settings) -> list[Finding]:
     found = [_ok("BROKER_DATABASE_URL", "can be read"), _ok("federation", counts)]
     found += [_notice("metadata", str(each)) for each in ending(federation, now())]
     found += _operator_findings(settings, federation)
+    found += _identifier_findings(kept, federation, documents)
     return found + _lint_findings(federation, found_in_logins, documents)
+
+
+async def _kept(database: Database, settings: Settings) -> tuple[Migration, ...] | BrokerFault:
+    """The migrations of identifiers in force, or why a start would fail over them. None where the tables are yet to be made."""
+    try:
+        ledger = Ledger(database, keyring.load(settings.certs_dir).subject, now)
+        history = await ledger.history()
+    except (KeyRingError, DatabaseUnavailable):
+        return ()
+    try:
+        await ledger.subjects()
+    except KeptIdentitiesUnreadable as fault:
+        return fault
+    return in_force(history)
+
+
+def _identifier_findings(
+    kept: tuple[Migration, ...] | BrokerFault, federation: Federation, documents: DocumentSet
+) -> list[Finding]:
+    """Identifiers that are kept in a scope which is not the organisation's: its people are refused."""
+    if isinstance(kept, BrokerFault):
+        return [_error("keys", kept.detail)]
+    places = {each.id: f"{each.path}:{each.line}" for each in documents.documents if each.kind == "organisation"}
+    found = []
+    for number, move in ((each.number, each.move) for each in kept):
+        organisation = federation.organisations.get(move.to_organisation) if move else None
+        if move and move.scope and organisation and move.scope not in organisation.scopes:
+            message = (
+                f"{organisation.id}: migration {number} keeps identifiers in @{move.scope}: its people are refused"
+            )
+            mend = f"add {move.scope} to its `scopes`, or `broker identifiers undo {number}`"
+            found.append(
+                Finding(
+                    level="error", where=places[organisation.id], message=message, code="kept_scope_lost", mend=mend
+                )
+            )
+    return found
 
 
 def _lint_findings(

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from broker.cli import apply, audit, check, demo, explain, export, keys, log, registration_token, replay, serve
+from broker.cli import (
+    apply,
+    audit,
+    check,
+    demo,
+    explain,
+    export,
+    identifiers,
+    keys,
+    log,
+    registration_token,
+    replay,
+    serve,
+)
 
 app = typer.Typer(
     name="broker",
@@ -25,3 +38,4 @@ app.command("replay")(replay.replay_logins)
 app.command("registration-token")(registration_token.registration_token)
 app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")
+app.add_typer(identifiers.app, name="identifiers")

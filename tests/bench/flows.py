@@ -100,11 +100,14 @@ class Logins:
         service, home = pair.split("-")
         organisation = SAML_CITY if home == "saml" else OIDC_CITY
         user = User(number=number, scope=f"{organisation}.fi")
-        browser = Browser(session=self.session)
-        login = self._saml_service if service == "saml" else self._oidc_service
-        subject = await login(browser, home, organisation, user)
+        subject = await self.name_at(service, home, organisation, user)
         if self.subjects.setdefault((service, user.mail), subject) != subject:
             raise WrongAnswerError("the same person got another subject identifier than before")
+
+    async def name_at(self, service: str, home: str, organisation: str, user: User) -> str:
+        """What the person is called at the service of one protocol, after a login at a home of another. Raises: WrongAnswerError."""
+        login = self._saml_service if service == "saml" else self._oidc_service
+        return await login(Browser(session=self.session), home, organisation, user)
 
     async def _saml_service(self, browser: Browser, home: str, organisation: str, user: User) -> str:
         asked = saml.authn_request(self.parties, self.broker.saml_idp, organisation)
