@@ -17,6 +17,11 @@ from pathlib import Path
 import pytest
 import redis
 from aiohttp import AddrInfoType
+from hypothesis import settings
+
+# An example may take long on a busy machine: what is fast enough, `make bench` says.
+settings.register_profile("without a clock", deadline=None)
+settings.load_profile("without a clock")
 
 
 class Wire:
